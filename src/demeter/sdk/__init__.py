@@ -1,0 +1,33 @@
+"""The stable plug-in API: what drivers and decoders implement and what they hand over."""
+
+from demeter.sdk.driver import (
+    Collected,
+    Credentials,
+    Decoder,
+    Driver,
+    Endpoint,
+    FailureKind,
+    MeterSession,
+    Nameplate,
+    Profile,
+    ReadFailure,
+)
+from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
+
+__all__ = [
+    "Collected",
+    "Credentials",
+    "Decoder",
+    "Delivery",
+    "Driver",
+    "Endpoint",
+    "FailureKind",
+    "Frame",
+    "MeterSession",
+    "Nameplate",
+    "Profile",
+    "ReadFailure",
+    "ReadingKind",
+    "ReadingType",
+    "Series",
+]

@@ -1,0 +1,130 @@
+"""The contract between the head-end and a driver (entry point group ``demeter.drivers``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from demeter.sdk.frames import Frame, Series
+
+
+class FailureKind(StrEnum):
+    """Why a read failed, in words a person understands."""
+
+    NO_ANSWER = "no answer"
+    REFUSED = "refused"
+    WRONG_KEY = "wrong key: tag check failed"
+    REPLAYED = "replayed counter"
+    TRUNCATED = "truncated"
+    GARBLED = "garbled"
+    NOT_SUPPORTED = "not supported by this meter"
+
+
+class ReadFailure(Exception):
+    """A read that did not succeed; ``offset`` is the byte at which decoding stopped, where there is one."""
+
+    def __init__(self, kind: FailureKind, message: str, *, offset: int | None = None) -> None:
+        super().__init__(f"{kind.value}: {message}" + ("" if offset is None else f" (at byte {offset})"))
+        self.kind = kind
+        self.message = message
+        self.offset = offset
+
+
+class Profile(StrEnum):
+    """The tables a meter keeps, by their role."""
+
+    BLOCK = "block load"
+    DAILY = "daily load"
+    INSTANTANEOUS = "instantaneous"
+    BILLING = "billing"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and as whom a meter is spoken to. ``options`` are the driver's own (client address, timeouts, …)."""
+
+    address: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Secrets by name (``password``, ``encryption_key``, ``authentication_key``); shown in no log: ``repr`` hides them."""
+
+    secrets: Mapping[str, bytes] = field(repr=False)
+    key_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Nameplate:
+    """Who the meter says it is."""
+
+    serial: str
+    maker: str = ""
+    firmware: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One answer: the raw frame and the columns decoded from it; ``rows`` counts the rows of the profile."""
+
+    frame: Frame
+    series: tuple[Series, ...]
+    rows: int
+
+
+class MeterSession(Protocol):
+    """An open association with one meter. Every method raises :class:`ReadFailure`."""
+
+    async def nameplate(self) -> Nameplate:
+        """Read who the meter is."""
+        ...
+
+    async def clock(self) -> datetime:
+        """Read the meter's clock as aware UTC."""
+        ...
+
+    async def set_clock(self, at: datetime) -> None:
+        """Set the meter's clock to the aware instant ``at``."""
+        ...
+
+    async def capture_period_s(self, profile: Profile) -> int:
+        """Read the profile's integration period in seconds (0: captured on events)."""
+        ...
+
+    async def read_profile(self, profile: Profile, since: datetime, until: datetime) -> list[Collected]:
+        """Read all rows stamped in ``[since, until)``, in as many exchanges as the meter needs."""
+        ...
+
+    async def close(self) -> None:
+        """Release the association; never raises."""
+        ...
+
+
+class Driver(Protocol):
+    """Opens sessions. ``name`` is the protocol word in the estate (``dlms``)."""
+
+    name: str
+
+    async def open(self, endpoint: Endpoint, credentials: Credentials) -> MeterSession:
+        """Connect and associate.
+
+        Raises:
+            ReadFailure: with the reason a person understands.
+        """
+        ...
+
+
+class Decoder(Protocol):
+    """Decodes a journal frame again, without I/O; ``codec`` is the name frames carry."""
+
+    codec: str
+
+    def decode(self, frame: Frame, credentials: Credentials) -> tuple[Series, ...]:
+        """Return the same series the driver handed over when the frame came in."""
+        ...
