@@ -11,6 +11,7 @@ client_title   DMTHES01            the head-end's system title, eight characters
 counter_obis   0.0.43.1.3.255      the invocation counter the public client may read
 max_pdu        65535               longest APDU this side receives, octets
 zone           UTC                 IANA zone of stamps that carry no deviation (the site's)
+commodity      electricity         ``electricity`` or ``water``: decides the OBIS medium of the profiles
 connect_s      3                   seconds until the TCP connection stands
 answer_s       15                  seconds until one whole answer is there
 ============== =================== ============================================================================
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from demeter.kernel import Commodity
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.client import CipherMode
 from demeter.protocols.dlms.errors import DlmsError
@@ -52,6 +54,7 @@ class DlmsOptions:
     counter_obis: Obis
     max_pdu: int
     zone: str
+    commodity: Commodity
     connect_s: float
     answer_s: float
 
@@ -77,6 +80,7 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         counter_obis=_obis(str(given.get("counter_obis", "0.0.43.1.3.255"))),
         max_pdu=int(_number(given, "max_pdu", 0xFFFF, 64, 0xFFFF)),
         zone=_zone(str(given.get("zone", "UTC"))),
+        commodity=_choice(given, "commodity", {str(known): known for known in Commodity}, Commodity.ELECTRICITY),
         connect_s=_number(given, "connect_s", 3, 0.01, 300),
         answer_s=_number(given, "answer_s", 15, 0.01, 300),
     )
