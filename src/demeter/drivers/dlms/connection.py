@@ -17,8 +17,11 @@ NOTIFICATIONS = frozenset({0x0F, 0xC2})
 
 
 class WrapperConnection(asyncio.Protocol):
-    """A meter's TCP connection. After any failure it is of no more use: an answer that comes late would be taken for
-    the next one. What is buffered is bounded by one frame of 65,535 octets."""
+    """A meter's TCP connection.
+
+    After any failure it is of no more use: an answer that comes late would be taken for the next one. What is buffered
+    is bounded by one frame of 65,535 octets.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None

@@ -48,16 +48,20 @@ RELEASE_S = 2.0
 ANSWER_OCTETS = 60_000
 """Octets of rows asked for at once: one answer then fits one wrapper frame, and a lost one costs little."""
 
+FEWEST_OCTETS = 8_000
+"""A meter of small APDUs is still asked for this much (about two days), which it sends in blocks."""
+
 BUFFER, CAPTURES, PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
 """Attributes of a profile generic (IC 7)."""
 
 NAMEPLATE = tuple(
-    AttributeRef(1, Obis.parse(name), 2) for name in ("0.0.96.1.0.255", "0.0.96.1.1.255", "1.0.0.2.0.255", "0.0.94.91.9.255")
+    AttributeRef(1, Obis.parse(name), 2)
+    for name in ("0.0.96.1.0.255", "0.0.96.1.1.255", "1.0.0.2.0.255", "0.0.94.91.9.255")
 )
 
 
 class DlmsSession:
-    """Implements :class:`demeter.sdk.MeterSession`. After a failure other than a refusal the session is of no more use."""
+    """A :class:`demeter.sdk.MeterSession`; after a failure other than a refusal it is of no more use."""
 
     def __init__(
         self,
@@ -167,29 +171,32 @@ class DlmsSession:
         return min(stamps)
 
     def _stamps(self, table: Table, payload: bytes) -> list[datetime]:
-        columns = profile_columns(
-            payload, table.captures, table.scalers, table.period_s, ZoneInfo(self._options.zone)
-        )
+        columns = profile_columns(payload, table.captures, table.scalers, table.period_s, ZoneInfo(self._options.zone))
         utc = self._clock.now().tzinfo
         return [datetime.fromtimestamp(int(at), utc) for at in columns.at_s[columns.dated]]
 
     async def read_profile(self, profile: Profile, since: datetime, until: datetime) -> list[Collected]:
-        """Read all rows stamped in ``[since, until)``, in as many exchanges as it takes to keep answers in one frame."""
+        """Read all rows stamped in ``[since, until)``, in exchanges whose answers fit one frame each.
+
+        The instantaneous profile has one row, made when it is read: all of it is read, whatever the range.
+        """
         table = await self.table(profile)
+        if profile is Profile.INSTANTANEOUS:
+            return [await self._read(table, None)]
         return [await self._read_range(table, start, end) for start, end in _ranges(table, since, until, self._room())]
 
     def _room(self) -> int:
-        return min(ANSWER_OCTETS, self._options.max_pdu)
+        return max(FEWEST_OCTETS, min(ANSWER_OCTETS, self._options.max_pdu))
 
     async def _read_range(self, table: Table, since: datetime, until: datetime) -> Collected:
         """Read the rows stamped in ``[since, until]`` (both included, as the selective access has it)."""
+        return await self._read(table, RangeSelection.between(since, until, ZoneInfo(self._options.zone)).to_bytes())
+
+    async def _read(self, table: Table, selection: bytes | None) -> Collected:
         doing = f"reading {table.profile.value}"
         zone = ZoneInfo(self._options.zone)
-        selection = RangeSelection.between(since, until, zone).to_bytes()
         received: list[bytes] = []
-        payload = await self.run(
-            self._client.get(PROFILE_CLASS, table.obis, BUFFER, selection), doing, received
-        )
+        payload = await self.run(self._client.get(PROFILE_CLASS, table.obis, BUFFER, selection), doing, received)
         with decoding(doing):
             columns = profile_columns(payload, table.captures, table.scalers, table.period_s, zone)
         frame = profile_frame(b"".join(received), self._clock.now(), table, self._options.zone, self._ciphering())

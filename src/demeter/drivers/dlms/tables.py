@@ -1,7 +1,7 @@
 """The tables a meter keeps: where they lie, what they record, and the columns Demeter takes from them.
 
-Logical names are those of IS 15959 (1.0.99.1.0.255 block load, …); a water meter has the same tables under OBIS medium 8.
-Columns are matched to their scalers by logical name, never by position.
+Logical names are those of IS 15959 (1.0.99.1.0.255 block load, …); a water meter has the same tables under OBIS
+medium 8. Columns are matched to their scalers by logical name, never by position.
 """
 
 from __future__ import annotations

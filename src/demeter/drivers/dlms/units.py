@@ -1,7 +1,7 @@
 """Units of measure: the COSEM enumeration (IEC 62056-6-2, table 4) as the words Demeter stores.
 
-Volumes become litres, because consumption of water is kept in L: 1 m³ is 1 × 10³ L, so only the scaler changes and every
-integer stays as the meter sent it.
+Volumes become litres, because consumption of water is kept in L: 1 m³ is 1 × 10³ L, so only the scaler changes and
+every integer stays as the meter sent it.
 """
 
 from __future__ import annotations
