@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -181,27 +181,39 @@ def counter_octets(counter: int) -> bytes:
     return counter.to_bytes(4, "big")
 
 
-class CounterWindow:
-    """Accepts strictly increasing invocation counters only; ``last`` is the highest accepted so far (-1: none yet)."""
+@dataclass(slots=True)
+class Counters:
+    """The invocation counters of one encryption key at one side: never sent twice, never accepted twice.
 
-    __slots__ = ("last",)
+    ``sent`` is the last one used for sending, ``received`` the highest accepted from the peer (-1: none yet). Keep the
+    object (or its two numbers) as long as the keys: a counter used twice under one key gives the key away.
+    """
 
-    def __init__(self, last: int = -1) -> None:
-        self.last = last
+    sent: int = 0
+    received: int = -1
 
-    def accept(self, counter: int) -> None:
-        """Take ``counter``.
+    def draw(self) -> int:
+        """Return the next counter for sending, which is then used up."""
+        self.sent += 1
+        return self.sent
+
+    def check(self, counter: int) -> None:
+        """Compare a received counter without taking it.
 
         Raises:
-            Replayed: it is not above ``last``; the window is unchanged.
+            Replayed: it is not above ``received``.
         """
-        if counter <= self.last:
+        if counter <= self.received:
             raise Replayed(
-                f"invocation counter {counter} is not above {self.last}, the last one accepted",
+                f"invocation counter {counter} is not above {self.received}, the last one accepted",
                 received=counter,
-                last=self.last,
+                last=self.received,
             )
-        self.last = counter
+
+    def accept(self, counter: int) -> None:
+        """Take a received counter whose tag has been checked; as :meth:`check`."""
+        self.check(counter)
+        self.received = counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +283,7 @@ def protect(keys: SuiteKeys, title: bytes, counter: int, apdu: bytes, *, general
 def unprotect(keys: SuiteKeys, title: bytes | None, apdu: bytes) -> Opened:
     """Open a protected APDU sent by ``title``, which must agree with the title in the envelope where there is one.
 
-    The invocation counter is returned, not judged: that is :class:`CounterWindow`'s part.
+    The invocation counter is returned, not judged: that is the part of :class:`Counters`.
 
     Raises:
         TagCheckFailed: wrong key, or the sender is another than ``title``.
@@ -288,6 +300,42 @@ def unprotect(keys: SuiteKeys, title: bytes | None, apdu: bytes) -> Opened:
     if sealed.tag != GENERAL_GLO and inner != bytes((PLAIN_OF[sealed.tag],)):
         raise Malformed("the deciphered APDU is not what its tag announced", offset=sealed.offset + HEADER_SIZE)
     return opened
+
+
+class Channel:
+    """One side of a protected association: seals what is sent, opens what is received, authenticated and encrypted.
+
+    ``title`` is the own system title, ``peer`` the other side's.
+    """
+
+    __slots__ = ("counters", "keys", "peer", "title")
+
+    overhead: ClassVar[int] = 1 + 1 + TITLE_SIZE + 4 + HEADER_SIZE + TAG_SIZE
+    """Octets protection adds to an APDU, at most."""
+
+    def __init__(self, keys: SuiteKeys, title: bytes, peer: bytes | None, counters: Counters) -> None:
+        self.keys = keys
+        self.title = title
+        self.peer = peer
+        self.counters = counters
+
+    def seal(self, apdu: bytes, *, general: bool = False) -> bytes:
+        """Protect a plain APDU under the next counter; as :func:`protect`."""
+        return protect(self.keys, self.title, self.counters.draw(), apdu, general=general)
+
+    def open(self, apdu: bytes) -> bytes:
+        """Return the plain APDU inside a protected one and take its counter.
+
+        Raises:
+            TagCheckFailed: wrong key, wrong system title or altered bytes; the counter is not taken.
+            Replayed: the counter is not above the last one accepted.
+            Malformed: protected, but not both authenticated and encrypted; else as :func:`unprotect`.
+        """
+        opened = unprotect(self.keys, self.peer, apdu)
+        if opened.protection != Protection.AUTHENTICATED_ENCRYPTED:
+            raise Malformed("this association asks for authentication and encryption", offset=2)
+        self.counters.accept(opened.counter)
+        return opened.plaintext
 
 
 def open_many(
