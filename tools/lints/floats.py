@@ -1,8 +1,8 @@
 """DM2: no float for money or register values.
 
 Why: 0.1 + 0.2 ends in an argument with a resident. Registers and consumption are integers with a scaler, money is
-``Decimal``. In the slices that hold them a float literal, ``float(...)`` or a float annotation is refused. A number that is
-really a ratio, a rate or a duration says so on its line: ``# float: why``.
+``Decimal``. In the slices that hold them a float literal, ``float(...)`` or a float annotation is refused. A number
+that is really a ratio, a rate or a duration says so on its line: ``# float: why``.
 """
 
 from __future__ import annotations
