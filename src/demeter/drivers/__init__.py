@@ -1,1 +1,1 @@
-"""Drivers: how Demeter speaks to equipment. They see only the plug-in API, protocols and the kernel."""
+"""Drivers: one package per protocol, loaded by entry point; they see only sdk, protocols and kernel."""

@@ -16,15 +16,17 @@ from demeter.protocols.dlms.apdu.messages import (
     GetResponse,
     MethodRef,
     Outcome,
+    Service,
     ServiceFault,
     SetRequest,
     SetResponse,
     StateError,
     encode_results,
 )
-from demeter.protocols.dlms.apdu.reader import decode, decode_results
+from demeter.protocols.dlms.apdu.reader import MAX_REFERENCES, decode, decode_results
 
 __all__ = [
+    "MAX_REFERENCES",
     "ActionRequest",
     "ActionResponse",
     "ActionResult",
@@ -40,6 +42,7 @@ __all__ = [
     "GetResponse",
     "MethodRef",
     "Outcome",
+    "Service",
     "ServiceFault",
     "SetRequest",
     "SetResponse",

@@ -254,7 +254,7 @@ class ConfirmedServiceError:
         return bytes((CONFIRMED_SERVICE_ERROR, self.service, self.group, self.value))
 
 
-Apdu = (
+Service = (
     GetRequest
     | GetNext
     | GetListRequest
@@ -265,9 +265,10 @@ Apdu = (
     | SetResponse
     | ActionRequest
     | ActionResponse
-    | ExceptionResponse
-    | ConfirmedServiceError
 )
+"""APDUs that carry an invoke id."""
+
+Apdu = Service | ExceptionResponse | ConfirmedServiceError
 
 
 def _descriptor(class_id: int, obis: Obis, member: int) -> bytes:
