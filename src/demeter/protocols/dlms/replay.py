@@ -18,7 +18,7 @@ from demeter.protocols.dlms.errors import (
     Truncated,
     Unsupported,
 )
-from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, suite_keys, unprotect
+from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, suite_keys
 from demeter.protocols.dlms.wrapper import unwrap_all
 
 
@@ -70,14 +70,12 @@ def open_get_values(batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]]) -> l
     Returns the attributes' A-XDR octets; an error stands where it happened (blocks: Unsupported). For values over many
     meters hand the result to :func:`demeter.protocols.dlms.profile.profile_columns_batch`.
     """
-    values: list[bytes | DlmsError] = []
-    for opened in open_many(batch):
-        if isinstance(opened, DlmsError):
-            values.append(opened)
+    values = open_many(batch)
+    for place, plain in enumerate(values):
+        if not isinstance(plain, bytes):
             continue
-        plain = opened.plaintext
         whole = len(plain) > 4 and plain[0] == 0xC4 and plain[1] == 1 and plain[3] == 0
-        values.append(plain[4:] if whole else _no_value(plain))
+        values[place] = plain[4:] if whole else _no_value(plain)
     return values
 
 
@@ -108,7 +106,7 @@ def _plain(raw: bytes, keys: SuiteKeys | None, title: bytes | None) -> bytes:
         return raw
     if keys is None:
         raise TagCheckFailed("the recorded frames are ciphered and no keys are given")
-    return unprotect(keys, title, raw).plaintext
+    return keys.plaintext(title, raw)
 
 
 def _single(answers: list[apdu.Apdu]) -> Outcome:

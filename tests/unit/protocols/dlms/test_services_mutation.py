@@ -159,6 +159,8 @@ def test_mutated_protected_apdus_never_open_to_another_text() -> None:
         octets = mutate(SEALED[n % len(SEALED)], rng)
         opened = outcome(lambda octets: unprotect(KEYS, METER, octets), octets)
         assert isinstance(opened, DlmsError) or opened == (original, 9, 0x30)
+        short = outcome(lambda octets: KEYS.plaintext(METER, octets), octets)
+        assert isinstance(short, DlmsError) if isinstance(opened, DlmsError) else short == original
 
 
 def test_a_mutated_stream_gives_the_same_frames_however_it_is_cut() -> None:
