@@ -5,10 +5,20 @@ The counter window is not enforced here: the frames were accepted once, when the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from demeter.protocols.dlms import apdu
 from demeter.protocols.dlms.apdu import Outcome
-from demeter.protocols.dlms.errors import DataAccessResult, Malformed, Refused, TagCheckFailed, Truncated
-from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, suite_keys, unprotect
+from demeter.protocols.dlms.errors import (
+    DataAccessResult,
+    DlmsError,
+    Malformed,
+    Refused,
+    TagCheckFailed,
+    Truncated,
+    Unsupported,
+)
+from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, suite_keys
 from demeter.protocols.dlms.wrapper import unwrap_all
 
 
@@ -54,6 +64,31 @@ def open_get_list_response(
     return [Refused(result) if isinstance(result, DataAccessResult) else result for result in results]
 
 
+def open_get_values(batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]]) -> list[bytes | DlmsError]:
+    """Open many GET responses that came in one piece, each ``(keys, meter's title or None, protected APDU)``.
+
+    Returns the attributes' A-XDR octets; an error stands where it happened (blocks: Unsupported). For values over many
+    meters hand the result to :func:`demeter.protocols.dlms.profile.profile_columns_batch`.
+    """
+    values = open_many(batch)
+    for place, plain in enumerate(values):
+        if not isinstance(plain, bytes):
+            continue
+        whole = len(plain) > 4 and plain[0] == 0xC4 and plain[1] == 1 and plain[3] == 0
+        values[place] = plain[4:] if whole else _no_value(plain)
+    return values
+
+
+def _no_value(plain: bytes) -> DlmsError:
+    try:
+        answer = apdu.decode(plain)
+    except DlmsError as error:
+        return error
+    if isinstance(answer, apdu.GetResponse) and isinstance(answer.result, DataAccessResult):
+        return Refused(answer.result)
+    return Unsupported("not a GET response in one piece", offset=0)
+
+
 def _opened(
     frames: bytes, encryption_key: bytes | None, authentication_key: bytes | None, title: bytes | None
 ) -> list[apdu.Apdu]:
@@ -71,7 +106,7 @@ def _plain(raw: bytes, keys: SuiteKeys | None, title: bytes | None) -> bytes:
         return raw
     if keys is None:
         raise TagCheckFailed("the recorded frames are ciphered and no keys are given")
-    return unprotect(keys, title, raw).plaintext
+    return keys.plaintext(title, raw)
 
 
 def _single(answers: list[apdu.Apdu]) -> Outcome:

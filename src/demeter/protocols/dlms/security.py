@@ -28,6 +28,7 @@ HEADER_SIZE: Final = 5
 
 MAX_COUNTER: Final = 0xFFFF_FFFF
 GENERAL_GLO: Final = 219
+_GENERAL_GLO: Final = bytes((GENERAL_GLO,))
 
 GLO_OF: Final[dict[int, int]] = {
     0x01: 0x21,  # initiate-request
@@ -134,6 +135,24 @@ class SuiteKeys:
         if not compare_digest(expected, tag):
             raise TagCheckFailed("the authentication tag does not match", offset=offset + end)
         return Opened(content, counter, protection)
+
+    def plaintext(self, title: bytes | None, apdu: bytes) -> bytes:
+        """Return what is inside a protected APDU: ``unprotect(self, title, apdu).plaintext``, with the same errors.
+
+        Long APDUs in their usual form (as profiles come) are opened here with as few steps as possible, because batches
+        over many meters spend their time here; whatever is not plainly right is left to :func:`unprotect`.
+        """
+        size = len(apdu)
+        start = 13 if apdu[:1] == _GENERAL_GLO else 4
+        if size > 255 + start and apdu[start - 3] == 0x82 and apdu[start] == _BOTH:
+            sender = title if start == 4 else apdu[2:10] if apdu[1] == TITLE_SIZE else None
+            if apdu[start - 2 : start] == (size - start).to_bytes(2, "big") and sender and title in (None, sender):
+                encrypt, nonce = self._gcm.encrypt, sender + apdu[start + 1 : start + 5]
+                plain = encrypt(nonce, apdu[start + 5 : -TAG_SIZE], None)[:-16]
+                right = compare_digest(encrypt(nonce, plain, self._aad[_BOTH])[-16:-4], apdu[-TAG_SIZE:])
+                if right and (start == 13 or PLAIN_OF.get(apdu[0]) == plain[0]):
+                    return plain
+        return unprotect(self, title, apdu).plaintext
 
     def gmac(self, title: bytes, counter: int, challenge: bytes) -> bytes:
         """Return ``SC | IC | T`` over a challenge: f(StoC) or f(CtoS) of HLS mechanism 5, 17 octets (GB 9.2.7.4)."""
@@ -345,15 +364,16 @@ class Channel:
         return opened.plaintext
 
 
-def open_many(
-    batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]],
-) -> list[Opened | DlmsError]:
-    """Open many protected APDUs, each ``(keys, sender's title or None, APDU)``; an error stands where it happened."""
-    results: list[Opened | DlmsError] = []
+def open_many(batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]]) -> list[bytes | DlmsError]:
+    """Open many protected APDUs, each ``(keys, sender's title or None, APDU)``, authenticated and encrypted.
+
+    Returns the plain APDUs; an error stands where it happened. Invocation counters are not judged.
+    """
+    results: list[bytes | DlmsError] = []
     append = results.append
     for keys, title, apdu in batch:
         try:
-            append(unprotect(keys, title, apdu))
+            append(keys.plaintext(title, apdu))
         except DlmsError as error:
             append(error)
     return results

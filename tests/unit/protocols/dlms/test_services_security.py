@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demeter.protocols.dlms.errors import DlmsError, Malformed, Replayed, TagCheckFailed, Truncated, Unsupported
+from demeter.protocols.dlms.errors import (
+    DlmsError,
+    Malformed,
+    Refused,
+    Replayed,
+    TagCheckFailed,
+    Truncated,
+    Unsupported,
+)
+from demeter.protocols.dlms.replay import open_get_values
 from demeter.protocols.dlms.security import (
     GLO_OF,
     Channel,
@@ -184,9 +193,43 @@ def test_a_batch_opens_each_and_keeps_failures_in_their_places() -> None:
     other = suite_keys(bytes(16), bytes(16))
     sealed = [protect(KEYS, TITLE, n, GET, general=True) for n in range(3)]
     first, second, third = open_many([(KEYS, None, sealed[0]), (other, None, sealed[1]), (KEYS, TITLE, sealed[2])])
-    assert first == Opened(GET, 0, 0x30)
+    assert (first, third) == (GET, GET)
     assert isinstance(second, TagCheckFailed)
-    assert third == Opened(GET, 2, 0x30)
+
+
+def test_a_batch_of_responses_gives_values_and_typed_refusals() -> None:
+    value = bytes.fromhex("060004C2C0")
+    plain = ["C401C100" + value.hex(), "C401C10104", "C402C10100000001000106", "C0010000080000010000FF0200", "C401C100"]
+    batch = [
+        (KEYS, TITLE, protect(KEYS, TITLE, n, bytes.fromhex(octets), general=True)) for n, octets in enumerate(plain)
+    ]
+    first, second, third, fourth, fifth, sixth = open_get_values([*batch, (KEYS, TITLE, b"\xdb")])
+    assert first == value
+    assert isinstance(second, Refused)
+    assert isinstance(third, Unsupported)
+    assert isinstance(fourth, Unsupported)
+    assert isinstance(fifth, Truncated)
+    assert isinstance(sixth, Truncated)
+
+
+@pytest.mark.parametrize("general", [False, True])
+@pytest.mark.parametrize("size", [1, 200, 230, 231, 238, 239, 255, 300, 70_000])
+def test_the_short_way_gives_what_the_long_way_gives(general: bool, size: int) -> None:
+    sealed = protect(KEYS, TITLE, COUNTER, GET[:1] * size, general=general)
+    assert KEYS.plaintext(TITLE, sealed) == unprotect(KEYS, TITLE, sealed).plaintext == GET[:1] * size
+
+
+@pytest.mark.parametrize("general", [False, True])
+def test_the_short_way_refuses_what_the_long_way_refuses(general: bool) -> None:
+    sealed = protect(KEYS, TITLE, COUNTER, GET[:1] * 300, general=general)
+    altered = [sealed[:at] + bytes((sealed[at] ^ 1 << bit,)) + sealed[at + 1 :] for at in range(40) for bit in range(8)]
+    attempts = [(TITLE, octets) for octets in (*altered, sealed[:-1], sealed + b"\x00", sealed[:100])]
+    for title, octets in [*attempts, (CLIENT_TITLE, sealed), *([] if general else [(None, sealed)])]:
+        with pytest.raises(DlmsError) as short:
+            KEYS.plaintext(title, octets)
+        with pytest.raises(DlmsError) as long:
+            unprotect(KEYS, title, octets)
+        assert (type(short.value), str(short.value)) == (type(long.value), str(long.value))
 
 
 def test_keys_of_another_size_are_malformed() -> None:
