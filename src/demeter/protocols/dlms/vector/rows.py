@@ -60,7 +60,8 @@ class RowColumn:
 
     ``state`` uint8[n] is a :class:`CellState` per row. ``values`` int64[n] holds integers and deltas, zero elsewhere;
     unsigned values beyond int64 are UNREADABLE. ``words`` uint32[3, n] holds the twelve octets of date-times as three
-    little-endian words (MOMENT only). ``whole`` tells that every cell is a VALUE.
+    little-endian words (MOMENT only). ``whole`` is True only if every cell is a VALUE
+    (of a part of a batch it may be False although they are).
     """
 
     kind: ColumnKind
