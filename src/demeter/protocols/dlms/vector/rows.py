@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -102,11 +103,19 @@ class RowGroup:
     rows: RowColumns
 
 
+@lru_cache(maxsize=256)
 def constant(value: CellState, rows: int) -> NDArray[np.uint8]:
     """A state column of one value, without storage per row."""
     return np.broadcast_to(np.uint8(value), rows)
 
 
+@lru_cache(maxsize=256)
 def zeros(rows: int) -> NDArray[np.int64]:
     """A value column of zeros, without storage per row."""
     return np.broadcast_to(np.int64(0), rows)
+
+
+@lru_cache(maxsize=256)
+def truths(rows: int) -> NDArray[np.bool_]:
+    """A column of True, without storage per row."""
+    return np.broadcast_to(np.True_, rows)
