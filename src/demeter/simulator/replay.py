@@ -45,7 +45,9 @@ def read_recording(path: Path, *, unit_scaler: int = 3, period_s: int = 1800, sh
     except OSError as gone:
         raise Unavailable(f"{path}: {gone.strerror}", hint="check the path of the recording") from gone
     starts, values = _columns(text.decode().splitlines())
+    # A meter's scaler is never above 0 here, so that whole Wh or litres stay whole in every register.
     finest = min((_exponent(value) for value in values), default=0)
+    finest = min(finest, -unit_scaler)
     scaled = [int(value.scaleb(-finest)) for value in values]
     end_s = np.array(starts, dtype=np.int64) + period_s + shift_s
     return Recording(end_s, np.array(scaled, dtype=np.int64), finest + unit_scaler, period_s)
