@@ -49,6 +49,10 @@ class FaultKind(StrEnum):
     REPLAY = "replay"
 
 
+_FLOW = (FaultKind.LEAK, FaultKind.OUTAGE)
+"""Faults that change what flows, and so what a bulk meter sums."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault in force during ``[since_s, until_s)``, UTC epoch seconds; ``until_s`` None: until it is cleared."""
@@ -126,13 +130,13 @@ class FaultBook:
         return tuple(self._faults)
 
     def version(self) -> int:
-        """Return how often the book changed."""
+        """Return how often the book changed in a way that changes what flows."""
         return self._version
 
     def add(self, fault: Fault) -> None:
         """Enter one more fault."""
         self._faults.append(fault)
-        self._version += 1
+        self._version += fault.fault in _FLOW
 
     def clear(self, kind: FaultKind | None, at_s: int) -> int:
         """End every fault of a kind (None: of any kind) at an instant; return how many were in force or to come."""
@@ -140,8 +144,8 @@ class FaultBook:
         for place, fault in enumerate(self._faults):
             if (kind is None or fault.fault is kind) and (fault.until_s is None or fault.until_s > at_s):
                 self._faults[place] = _ending(fault, at_s)
+                self._version += fault.fault in _FLOW
                 ended += 1
-        self._version += 1
         return ended
 
     def of(self, kind: FaultKind) -> list[Fault]:

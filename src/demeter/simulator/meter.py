@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demeter.kernel import Clock, Invalid, day_start, local_day, month_span
-from demeter.simulator.faults import FaultBook, FaultyLoad
+from demeter.simulator.faults import Fault, FaultBook, FaultKind, FaultyLoad
 from demeter.simulator.fleet import FleetConfig, LoadConfig, MeterConfig, epoch_s
 from demeter.simulator.load_shapes import SHAPES
 from demeter.simulator.loads import BulkLoad, Calibration, Load, ShapedLoad, SteadyLoad, amounts
@@ -22,6 +22,16 @@ from demeter.simulator.registers import Register
 from demeter.simulator.replay import RecordedLoad, Recording, read_recording
 
 MONTHS_KEPT = 13
+POWER_FAILED, POWER_RESTORED, CLOCK_SET = 101, 102, 151
+"""Event codes of IS 15959."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterEvent:
+    """Something the meter noticed: UTC epoch seconds of its clock, and the code of the companion standard."""
+
+    at_s: int
+    code: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,12 @@ class Meter:
         self.scaler = 0 if recording is None else recording.scaler
         self.period_s = config.interval_s if recording is None else recording.period_s
         self._clock = clock
+        self._noted: list[MeterEvent] = []
         self._origin_s = -(-origin_s // self.period_s) * self.period_s
-        self.modulus: int = 10 ** (config.dial_digits - self.scaler)
-        self.register = Register(self.load, config.opening * 10**-self.scaler, self.modulus, self.book)
+        self.per_unit: int = 10**-self.scaler
+        self.opening = config.opening * self.per_unit
+        self.modulus: int = 10**config.dial_digits * self.per_unit
+        self.register = Register(self.load, self.opening, self.modulus, self.book)
 
     def true_now_s(self) -> int:
         """Return the present instant."""
@@ -64,6 +77,14 @@ class Meter:
         """Return what the meter's own clock shows."""
         at_s = self.true_now_s()
         return at_s + self.book.drift_s(at_s)
+
+    def now_row(self) -> Rows:
+        """Return the one row that stands for the present instant of the meter's clock."""
+        return Rows(np.array([self.now_s()], dtype=np.int64))
+
+    def latest_row(self) -> Rows:
+        """Return the newest row of the load profile, if there is one."""
+        return self.block_rows()[-1:]
 
     def block_rows(self) -> Rows:
         """Return the rows of the load profile the meter still holds, stamped at their intervals' ends, oldest first."""
@@ -101,6 +122,34 @@ class Meter:
         midnights = self.daily_rows().stamps.tolist()
         starts = [at_s for at_s in midnights if datetime.fromtimestamp(at_s, UTC).astimezone(here).day == 1]
         return Rows(np.array(starts[-MONTHS_KEPT:], dtype=np.int64))
+
+    def month_start_before(self, at_s: int) -> int:
+        """Return the start of the local month that ends or runs at an instant, at the earliest the meter's origin."""
+        before = local_day(self.zone, datetime.fromtimestamp(at_s - 1, UTC))
+        return max(epoch_s(day_start(self.zone, before.replace(day=1))), self._origin_s)
+
+    def set_clock(self, at_s: int) -> None:
+        """Set the meter's own clock; the meter notes it as an event."""
+        now_s = self.true_now_s()
+        self.book.clear(FaultKind.DRIFT, now_s)
+        self.book.add(Fault(FaultKind.DRIFT, now_s, seconds=at_s - now_s))
+        self._noted.append(MeterEvent(at_s, CLOCK_SET))
+
+    def outages(self) -> list[Fault]:
+        """Return the supply failures so far, reboots among them."""
+        now_s = self.true_now_s()
+        failures = self.book.of(FaultKind.OUTAGE) + self.book.of(FaultKind.REBOOT)
+        return sorted((fault for fault in failures if fault.since_s <= now_s), key=lambda fault: fault.since_s)
+
+    def events(self) -> list[MeterEvent]:
+        """Return what the meter noticed so far, oldest first."""
+        now_s = self.true_now_s()
+        found = list(self._noted)
+        for fault in self.outages():
+            found.append(MeterEvent(fault.since_s, POWER_FAILED))
+            if fault.until_s is not None and fault.until_s <= now_s:
+                found.append(MeterEvent(fault.until_s, POWER_RESTORED))
+        return sorted(found, key=lambda event: event.at_s)
 
     def _held(self) -> tuple[int, int]:
         """Return the first and last instant the daily rows may stand for."""
