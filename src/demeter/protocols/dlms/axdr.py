@@ -104,6 +104,15 @@ def decode_all(buffer: bytes | memoryview) -> Data:
     return data
 
 
+def decode_description(buffer: bytes, offset: int = 0) -> tuple[TypeDescription, int]:
+    """Decode the contents description of a compact array; returns it and the offset behind it.
+
+    Raises:
+        Truncated, Malformed, Unsupported: as :func:`decode`.
+    """
+    return _Walker(buffer, len(buffer) - offset).description(offset, 1)
+
+
 class _Walker:
     """One decoding run over ``buffer``; ``budget`` bounds how many values may come out of it."""
 
