@@ -84,7 +84,7 @@ def parse_fault(record: Mapping[str, object], default_since_s: int = 0) -> Fault
         kind = FaultKind(str(values.pop("fault", "")))
     except ValueError as unknown:
         raise Invalid(str(unknown), hint="known faults: " + ", ".join(FaultKind)) from unknown
-    since_s = _instant(values.pop("since_s", values.pop("since", default_since_s)))
+    since_s = parse_instant(values.pop("since_s", values.pop("since", default_since_s)))
     until = values.pop("until_s", values.pop("until", None))
     known = {field.name: field.type for field in fields(Fault)}
     numbers: dict[str, int] = {}
@@ -95,7 +95,12 @@ def parse_fault(record: Mapping[str, object], default_since_s: int = 0) -> Fault
         numbers[name] = value
     if mode not in ("silent", "closed"):
         raise Invalid(f"offline mode {mode!r} is neither silent nor closed")
-    return Fault(kind, since_s, None if until is None else _instant(until), mode=mode, **numbers)
+    until_s = None if until is None else parse_instant(until)
+    if kind is FaultKind.REBOOT and until_s is None:
+        until_s = since_s + max(numbers.get("seconds", 0), 1)
+    if min(numbers.get("one_in", 1), numbers.get("delay_ms", 0) + 1, numbers.get("bytes", 0) + 1) < 1:
+        raise Invalid(f"fault {kind}: one_in starts at 1, delay_ms and bytes at 0")
+    return Fault(kind, since_s, until_s, mode=mode, **numbers)
 
 
 def fault_record(fault: Fault) -> dict[str, object]:
@@ -106,7 +111,12 @@ def fault_record(fault: Fault) -> dict[str, object]:
     return {"fault": fault.fault.value, **kept}
 
 
-def _instant(value: object) -> int:
+def parse_instant(value: object) -> int:
+    """Return UTC epoch seconds of an instant given as such or as ISO 8601 with an offset.
+
+    Raises:
+        Invalid: it is neither.
+    """
     if isinstance(value, int):
         return value
     try:
