@@ -34,6 +34,18 @@ class Role(StrEnum):
     COMMON = "common"
 
 
+class RowFormat(StrEnum):
+    """How a meter writes the rows of its tables.
+
+    ``delta``: stamps that follow by the period and values equal to the row before are sent as null-data;
+    ``compact``: as a compact array, tags once.
+    """
+
+    PLAIN = "plain"
+    DELTA = "delta"
+    COMPACT = "compact"
+
+
 @dataclass(frozen=True, slots=True)
 class LoadConfig:
     """Where a meter's amounts come from.
@@ -82,6 +94,7 @@ class MeterConfig:
     entries: int = 2208
     opening: int = 0
     dial_digits: int = 9
+    row_format: RowFormat = RowFormat.PLAIN
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -166,6 +179,7 @@ def load_fleet(path: Path) -> FleetConfig:
 def save_fleet(fleet: FleetConfig, path: Path) -> None:
     """Write a fleet as JSON, readable by its owner only: it holds the meters' keys."""
     path.touch(mode=0o600)
+    path.chmod(0o600)
     path.write_text(json.dumps(fleet_record(fleet), indent=1), encoding="utf-8")
 
 
@@ -199,4 +213,5 @@ def _meter(record: Mapping[str, Any]) -> MeterConfig:
     faults = tuple(parse_fault(fault) for fault in values.pop("faults", ()))
     kind = MeterKind(values.pop("kind"))
     role = Role(values.pop("role", Role.UNIT))
-    return MeterConfig(kind=kind, role=role, load=LoadConfig(**load), faults=faults, **values)
+    form = RowFormat(values.pop("row_format", RowFormat.PLAIN))
+    return MeterConfig(kind=kind, role=role, row_format=form, load=LoadConfig(**load), faults=faults, **values)

@@ -6,11 +6,13 @@ import functools
 import gzip
 import json
 import os
+import random
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -250,6 +252,37 @@ async def test_garbage_is_never_taken_for_a_value():
 
 
 @simulated
+async def test_nonsense_on_the_line_ends_that_connection_and_nothing_else():
+    async with Simulation(fleet(meter("m"))) as running:
+        line = await utility(running, "m")
+        noise = random.Random(5)
+        for _ in range(60):
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.addresses["m"].port)
+            body = noise.randbytes(noise.randrange(1, 60))
+            writer.write(
+                noise.choice([body, wrap(body, 16, 1), wrap(b"\x60" + body, 48, 1), wrap(b"\xc0" + body, 32, 1)])
+            )
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(), 2)
+            writer.close()
+            await writer.wait_closed()
+        serial = axdr.decode_all(await line.do(line.client.get(1, Obis.parse("0.0.96.1.0.255"), 2)))
+        assert serial.value == b"DM1"
+
+
+@simulated
+async def test_two_thousand_meters_live_in_one_process():
+    first = [meter(f"m{number}", number % 150 + 1) for number in range(2000)]
+    meters = [replace(found, server_sap=number + 1) for number, found in enumerate(first)]
+    before = time.process_time()
+    async with Simulation(fleet(*meters, shared_port=0)) as running:
+        for name in ("m0", "m999", "m1999"):
+            line = await utility(running, name)
+            assert len(await load_profile(line)) > 3800
+    assert time.process_time() - before < 10
+
+
+@simulated
 async def test_a_replayed_answer_is_refused_by_the_client():
     async with Simulation(fleet(meter("m"))) as running:
         line = await utility(running, "m")
@@ -296,7 +329,7 @@ def test_the_real_household_is_served_exactly():
     if not found:
         pytest.skip("the recorded household is not on this machine")
     lines = gzip.decompress(found[0].read_bytes()).decode().splitlines()[1:]
-    expected = [round(float(line.split(",")[1]) * 10**7) for line in lines]
+    expected = [int(Decimal(line.split(",")[1]).scaleb(7)) for line in lines]
 
     async def run():
         load = LoadConfig("replay", file=found[0].name)

@@ -1,10 +1,10 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from demeter.kernel import FixedClock
+from demeter.kernel import FixedClock, day_span
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.axdr import decode_all, encode
 from demeter.protocols.dlms.cosem_time import CosemDateTime
@@ -21,7 +21,7 @@ from demeter.protocols.dlms.profile import (
 )
 from demeter.protocols.dlms.server import Association
 from demeter.simulator.faults import Fault, FaultKind
-from demeter.simulator.fleet import FleetConfig, LoadConfig, MeterConfig, MeterKind
+from demeter.simulator.fleet import FleetConfig, LoadConfig, MeterConfig, MeterKind, RowFormat
 from demeter.simulator.loads import amounts
 from demeter.simulator.meter import build_meters
 from demeter.simulator.model.meter_model import MeterModel
@@ -95,6 +95,35 @@ def test_both_decoders_read_every_table_of_every_kind_alike(kind):
             assert one.present.all()
             if one.capture.class_id == 3:
                 assert one.scaler is not None
+
+
+@pytest.mark.parametrize("form", [RowFormat.DELTA, RowFormat.COMPACT])
+@pytest.mark.parametrize("kind", list(MeterKind))
+def test_every_form_of_rows_reads_like_the_plain_one(form, kind):
+    _, plain = build(kind)
+    _, other = build(kind, row_format=form)
+    obis = "8.0.99.1.0.255" if kind is MeterKind.WATER else BLOCK
+    expected, (long, _, _) = read(plain, obis)
+    found, (short, _, _) = read(other, obis)
+    assert len(short) < len(long)
+    assert np.array_equal(found.at_s, expected.at_s)
+    for one, same in zip(found.columns, expected.columns, strict=True):
+        assert np.array_equal(one.values, same.values)
+
+
+def test_a_meter_stamps_the_day_clocks_go_forward_with_92_rows_and_two_deviations():
+    start = datetime(2026, 3, 28, tzinfo=UTC)
+    config = MeterConfig("m", "DM1", MeterKind.WATER, LoadConfig("steady", per_hour=60), entries=6400)
+    fleet = FleetConfig("Europe/Berlin", int(start.timestamp()), (config,))
+    model = MeterModel(build_meters(fleet, FixedClock(start + timedelta(days=3)))["m"])
+    span = day_span("Europe/Berlin", date(2026, 3, 29))
+    berlin = ZoneInfo("Europe/Berlin")
+    selection = RangeSelection.between(span.start + timedelta(seconds=1), span.end, berlin).to_bytes()
+    columns, (payload, _, _) = read(model, "8.0.99.1.0.255", selection, zone=None)
+    assert len(columns) == 92
+    assert set(np.diff(columns.at_s)) == {900}
+    moments = [CosemDateTime.from_bytes(row.value[0].value) for row in decode_all(payload).value]
+    assert {(found.deviation_min, found.status) for found in moments} == {(-60, 0), (-120, 0x80)}
 
 
 def test_the_scaler_profile_has_an_order_of_its_own():

@@ -70,7 +70,9 @@ class Electricity:
     def _table(
         self, obis: str, columns: list[Column], rows: Callable[[], Rows], period_s: int, entries: int
     ) -> TableProfile:
-        return TableProfile(Obis.parse(obis), tuple(columns), rows, period_s, entries, self._zone)
+        return TableProfile(
+            Obis.parse(obis), tuple(columns), rows, period_s, entries, self._zone, self._meter.config.row_format
+        )
 
     def _block(self) -> list[Column]:
         """Return the load profile; three-phase meters: 16 columns; single-phase: 7."""

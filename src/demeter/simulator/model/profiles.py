@@ -24,6 +24,7 @@ from demeter.protocols.dlms.profile import (
     decode_selection,
     encode_capture_objects,
 )
+from demeter.simulator.fleet import RowFormat
 from demeter.simulator.meter import Rows
 from demeter.simulator.model.encoding import encode_table
 from demeter.simulator.model.objects import CLOCK, EXTENDED_REGISTER, PROFILE, REGISTER, scaler_unit
@@ -106,6 +107,7 @@ class TableProfile:
     period_s: int
     entries: int
     zone: ZoneInfo
+    form: RowFormat = RowFormat.PLAIN
     class_id: int = PROFILE
     version: int = 1
     readable: tuple[int, ...] = _ATTRIBUTES
@@ -129,7 +131,8 @@ class TableProfile:
         chosen = _choose(selection, self.captures, held.stamps, self.zone)
         rows = held[chosen.rows]
         columns = [self.columns[number] for number in chosen.columns]
-        return encode_table([(column.tag, column.values(rows)) for column in columns], self.zone)
+        cells = [(column.tag, column.values(rows)) for column in columns]
+        return encode_table(cells, self.zone, self.form, self.period_s)
 
     def set(self, attribute: int, value: Data) -> None:
         """Refuse: a meter's memory cannot be written."""

@@ -36,13 +36,15 @@ def water_objects(meter: Meter) -> list[CosemObject]:
     )
 
     now = meter.now_row
-    entries = meter.config.entries
+    entries, form = meter.config.entries, meter.config.row_format
     days = entries * meter.period_s // 86_400 + 1
     cumulative = (stamp_column(), volume)
 
     present = TableProfile(Obis.parse("8.0.94.91.0.255"), (*cumulative, flow), now, 0, 1, zone)
-    block = TableProfile(Obis.parse("8.0.99.1.0.255"), cumulative, meter.block_rows, meter.period_s, entries, zone)
-    daily = TableProfile(Obis.parse("8.0.99.2.0.255"), cumulative, meter.daily_rows, 86_400, days, zone)
+    block = TableProfile(
+        Obis.parse("8.0.99.1.0.255"), cumulative, meter.block_rows, meter.period_s, entries, zone, form
+    )
+    daily = TableProfile(Obis.parse("8.0.99.2.0.255"), cumulative, meter.daily_rows, 86_400, days, zone, form)
     billing = TableProfile(Obis.parse("8.0.98.1.0.255"), cumulative, meter.billing_rows, 0, 13, zone)
     profiles = [
         (present, "8.0.94.91.3.255", now),
