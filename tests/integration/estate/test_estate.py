@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+
 from demeter import estate
 from demeter.kernel import Commodity, Conflict, Invalid, NotFound
 from demeter.runtime.database import Database, Role, Scope

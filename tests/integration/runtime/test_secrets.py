@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
+
 from demeter.kernel import NotFound, Unavailable
 from demeter.runtime.database import Database, Role, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox

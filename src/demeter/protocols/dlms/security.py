@@ -8,12 +8,12 @@ additional data is ``SC | AK`` (for authentication only: ``SC | AK | plaintext``
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import ClassVar, Final
+from hmac import compare_digest
+from typing import ClassVar, Final, NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -53,8 +53,12 @@ class Protection(IntEnum):
     AUTHENTICATED_ENCRYPTED = 0x30
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+_AUTHENTICATED: Final = int(Protection.AUTHENTICATED)
+_ENCRYPTED: Final = int(Protection.ENCRYPTED)
+_BOTH: Final = int(Protection.AUTHENTICATED_ENCRYPTED)
+
+
+class Opened(NamedTuple):
     """What was inside a protected APDU, and how it was protected."""
 
     plaintext: bytes
@@ -90,10 +94,10 @@ class SuiteKeys:
         if len(nonce) != TITLE_SIZE + 4:
             raise Malformed(f"a system title has {TITLE_SIZE} octets, not {len(title)}")
         head = bytes((protection,)) + number
-        if protection == Protection.AUTHENTICATED:
+        if protection == _AUTHENTICATED:
             return head + plaintext + self._gcm.encrypt(nonce, b"", aad + plaintext)[:TAG_SIZE]
         sealed = self._gcm.encrypt(nonce, plaintext, aad)
-        return head + sealed[: -4 if protection == Protection.AUTHENTICATED_ENCRYPTED else -16]
+        return head + sealed[: -4 if protection == _BOTH else -16]
 
     def open(self, title: bytes, body: bytes, offset: int = 0) -> Opened:
         """Open ``SC | IC | ciphertext | T``; ``offset`` is where ``body`` began, for the errors.
@@ -115,25 +119,25 @@ class SuiteKeys:
         nonce = title + body[1:5]
         if len(nonce) != TITLE_SIZE + 4:
             raise Malformed(f"a system title has {TITLE_SIZE} octets, not {len(title)}", offset=offset)
-        if protection == Protection.ENCRYPTED:
-            plaintext = self._gcm.encrypt(nonce, body[5:], None)[:-16]
-            return Opened(plaintext, int.from_bytes(body[1:5], "big"), protection)
+        counter = int.from_bytes(body[1:5], "big")
+        if protection == _ENCRYPTED:
+            return Opened(self._gcm.encrypt(nonce, body[5:], None)[:-16], counter, protection)
         end = size - TAG_SIZE
         if end < HEADER_SIZE:
             raise Truncated("a protected APDU ends inside its authentication tag", offset=offset + size)
-        if protection == Protection.AUTHENTICATED:
-            plaintext = body[5:end]
-            expected = self._gcm.encrypt(nonce, b"", aad + plaintext)
+        content, tag = body[5:end], body[end:]
+        if protection == _BOTH:
+            content = self._gcm.encrypt(nonce, content, None)[:-16]
+            expected = self._gcm.encrypt(nonce, content, aad)[-16:-4]
         else:
-            plaintext = self._gcm.encrypt(nonce, body[5:end], None)[:-16]
-            expected = self._gcm.encrypt(nonce, plaintext, aad)[-16:]
-        if not hmac.compare_digest(expected[:TAG_SIZE], body[end:]):
+            expected = self._gcm.encrypt(nonce, b"", aad + content)[:TAG_SIZE]
+        if not compare_digest(expected, tag):
             raise TagCheckFailed("the authentication tag does not match", offset=offset + end)
-        return Opened(plaintext, int.from_bytes(body[1:5], "big"), protection)
+        return Opened(content, counter, protection)
 
     def gmac(self, title: bytes, counter: int, challenge: bytes) -> bytes:
         """Return ``SC | IC | T`` over a challenge: f(StoC) or f(CtoS) of HLS mechanism 5, 17 octets (GB 9.2.7.4)."""
-        return bytes((Protection.AUTHENTICATED,)) + counter_octets(counter) + self._tag(title, counter, challenge)
+        return bytes((_AUTHENTICATED,)) + counter_octets(counter) + self._tag(title, counter, challenge)
 
     def check_gmac(self, title: bytes, answer: bytes, challenge: bytes) -> int:
         """Check the peer's f(challenge) and return the invocation counter it used.
@@ -142,15 +146,15 @@ class SuiteKeys:
             Malformed: not 17 octets beginning with the security control octet 0x10.
             TagCheckFailed: the peer has other keys.
         """
-        if len(answer) != HEADER_SIZE + TAG_SIZE or answer[0] != Protection.AUTHENTICATED:
+        if len(answer) != HEADER_SIZE + TAG_SIZE or answer[0] != _AUTHENTICATED:
             raise Malformed("a GMAC answer is security control 0x10, a counter and 12 octets")
         counter = int.from_bytes(answer[1:5], "big")
-        if not hmac.compare_digest(self._tag(title, counter, challenge), answer[5:]):
+        if not compare_digest(self._tag(title, counter, challenge), answer[5:]):
             raise TagCheckFailed("the answer to the challenge does not match")
         return counter
 
     def _tag(self, title: bytes, counter: int, challenge: bytes) -> bytes:
-        aad = self._aad[Protection.AUTHENTICATED] + challenge
+        aad = self._aad[_AUTHENTICATED] + challenge
         return self._gcm.encrypt(title + counter_octets(counter), b"", aad)[:TAG_SIZE]
 
     def _additional(self, protection: int, offset: int) -> bytes:
@@ -216,8 +220,7 @@ class Counters:
         self.received = counter
 
 
-@dataclass(frozen=True, slots=True)
-class Ciphered:
+class Ciphered(NamedTuple):
     """The envelope of a protected APDU: ``body`` is ``SC | IC | ciphertext | T``, which starts at ``offset``.
 
     ``tag`` is a glo tag or :data:`GENERAL_GLO`; ``title`` is the sender's where the envelope carries it.
@@ -280,14 +283,18 @@ def protect(keys: SuiteKeys, title: bytes, counter: int, apdu: bytes, *, general
     return bytes((tag,)) + encode_length(len(body)) + body
 
 
-def unprotect(keys: SuiteKeys, title: bytes | None, apdu: bytes) -> Opened:
+def unprotect(keys: SuiteKeys, title: bytes | None, apdu: bytes, protection: int = _BOTH) -> Opened:
     """Open a protected APDU sent by ``title``, which must agree with the title in the envelope where there is one.
+
+    ``protection`` is the only security control octet accepted: the sender does not choose it, or one altered bit
+    would turn authenticated octets into unauthenticated ones.
 
     The invocation counter is returned, not judged: that is the part of :class:`Counters`.
 
     Raises:
         TagCheckFailed: wrong key, or the sender is another than ``title``.
-        Malformed: the plain tag disagrees with the ciphered one, or nobody says who sent it; else as :func:`envelope`.
+        Malformed: otherwise protected, or the plain tag disagrees with the ciphered one, or nobody says who sent it.
+        Truncated, Unsupported: as :func:`envelope` and :meth:`SuiteKeys.open`.
     """
     sealed = envelope(apdu)
     sender = sealed.title or title
@@ -296,6 +303,8 @@ def unprotect(keys: SuiteKeys, title: bytes | None, apdu: bytes) -> Opened:
     if title is not None and sender != title:
         raise TagCheckFailed("the APDU comes from another system title than the association", offset=2)
     opened = keys.open(sender, sealed.body, sealed.offset)
+    if opened.protection != protection:
+        raise Malformed(f"protected as 0x{opened.protection:02x}, not 0x{protection:02x}", offset=sealed.offset)
     inner = opened.plaintext[:1]
     if sealed.tag != GENERAL_GLO and inner != bytes((PLAIN_OF[sealed.tag],)):
         raise Malformed("the deciphered APDU is not what its tag announced", offset=sealed.offset + HEADER_SIZE)
@@ -329,11 +338,9 @@ class Channel:
         Raises:
             TagCheckFailed: wrong key, wrong system title or altered bytes; the counter is not taken.
             Replayed: the counter is not above the last one accepted.
-            Malformed: protected, but not both authenticated and encrypted; else as :func:`unprotect`.
+            Malformed: not both authenticated and encrypted; else as :func:`unprotect`.
         """
         opened = unprotect(self.keys, self.peer, apdu)
-        if opened.protection != Protection.AUTHENTICATED_ENCRYPTED:
-            raise Malformed("this association asks for authentication and encryption", offset=2)
         self.counters.accept(opened.counter)
         return opened.plaintext
 
