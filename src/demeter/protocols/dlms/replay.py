@@ -5,10 +5,20 @@ The counter window is not enforced here: the frames were accepted once, when the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from demeter.protocols.dlms import apdu
 from demeter.protocols.dlms.apdu import Outcome
-from demeter.protocols.dlms.errors import DataAccessResult, Malformed, Refused, TagCheckFailed, Truncated
-from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, suite_keys, unprotect
+from demeter.protocols.dlms.errors import (
+    DataAccessResult,
+    DlmsError,
+    Malformed,
+    Refused,
+    TagCheckFailed,
+    Truncated,
+    Unsupported,
+)
+from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, suite_keys, unprotect
 from demeter.protocols.dlms.wrapper import unwrap_all
 
 
@@ -52,6 +62,33 @@ def open_get_list_response(
             raise Refused(whole)
         results = apdu.decode_results(whole)
     return [Refused(result) if isinstance(result, DataAccessResult) else result for result in results]
+
+
+def open_get_values(batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]]) -> list[bytes | DlmsError]:
+    """Open many GET responses that came in one piece, each ``(keys, meter's title or None, protected APDU)``.
+
+    Returns the attributes' A-XDR octets; an error stands where it happened (blocks: Unsupported). For values over many
+    meters hand the result to :func:`demeter.protocols.dlms.profile.profile_columns_batch`.
+    """
+    values: list[bytes | DlmsError] = []
+    for opened in open_many(batch):
+        if isinstance(opened, DlmsError):
+            values.append(opened)
+            continue
+        plain = opened.plaintext
+        whole = len(plain) > 4 and plain[0] == 0xC4 and plain[1] == 1 and plain[3] == 0
+        values.append(plain[4:] if whole else _no_value(plain))
+    return values
+
+
+def _no_value(plain: bytes) -> DlmsError:
+    try:
+        answer = apdu.decode(plain)
+    except DlmsError as error:
+        return error
+    if isinstance(answer, apdu.GetResponse) and isinstance(answer.result, DataAccessResult):
+        return Refused(answer.result)
+    return Unsupported("not a GET response in one piece", offset=0)
 
 
 def _opened(

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demeter.protocols.dlms.errors import DlmsError, Malformed, Replayed, TagCheckFailed, Truncated, Unsupported
+from demeter.protocols.dlms.errors import (
+    DlmsError,
+    Malformed,
+    Refused,
+    Replayed,
+    TagCheckFailed,
+    Truncated,
+    Unsupported,
+)
+from demeter.protocols.dlms.replay import open_get_values
 from demeter.protocols.dlms.security import (
     GLO_OF,
     Channel,
@@ -187,6 +196,21 @@ def test_a_batch_opens_each_and_keeps_failures_in_their_places() -> None:
     assert first == Opened(GET, 0, 0x30)
     assert isinstance(second, TagCheckFailed)
     assert third == Opened(GET, 2, 0x30)
+
+
+def test_a_batch_of_responses_gives_values_and_typed_refusals() -> None:
+    value = bytes.fromhex("060004C2C0")
+    plain = ["C401C100" + value.hex(), "C401C10104", "C402C10100000001000106", "C0010000080000010000FF0200", "C401C100"]
+    batch = [
+        (KEYS, TITLE, protect(KEYS, TITLE, n, bytes.fromhex(octets), general=True)) for n, octets in enumerate(plain)
+    ]
+    first, second, third, fourth, fifth, sixth = open_get_values([*batch, (KEYS, TITLE, b"\xdb")])
+    assert first == value
+    assert isinstance(second, Refused)
+    assert isinstance(third, Unsupported)
+    assert isinstance(fourth, Unsupported)
+    assert isinstance(fifth, Truncated)
+    assert isinstance(sixth, Truncated)
 
 
 def test_keys_of_another_size_are_malformed() -> None:
