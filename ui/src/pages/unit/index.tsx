@@ -1,0 +1,1 @@
+export function UnitPage() { return <h1>unit</h1> }
