@@ -56,7 +56,9 @@ def create_organization(database: Database, name: str) -> int:
     with database.connect(Role.OWNER) as connection:
         organization_id = store.insert_organization(connection, _some_name(name))
     if organization_id is None:
-        raise Conflict(f"There is already an organization named {name}.", code="name_taken", hint="Choose another name.")
+        raise Conflict(
+            f"There is already an organization named {name}.", code="name_taken", hint="Choose another name."
+        )
     return organization_id
 
 
@@ -141,7 +143,9 @@ def scope_of(database: Database, token: str) -> Scope | None:
     """Return the scope of a session's owner; None if the token is unknown or expired or the account is inactive."""
     with database.unit_of_work(_NOBODY) as uow:
         owner = store.find_session(uow, _token_hash(token), uow.now())
-    return owner and Scope(owner.organization_id, f"user:{owner.user_id}", permissions_of(owner.role))
+    if owner is None:
+        return None
+    return Scope(owner.organization_id, f"user:{owner.user_id}", permissions_of(owner.role))
 
 
 def logout(database: Database, token: str) -> None:

@@ -169,7 +169,9 @@ class IntervalsAnswer(Wire):
     unit: Literal["Wh", "L"]
     scaler: int = Field(description="A value v means v × 10^scaler units.")
     values: list[int | None]
-    quality: list[int] = Field(description="0 missing, 10 estimated, 20 substituted, 30 self-read, 40 measured, 50 suspect, 60 edited.")
+    quality: list[int] = Field(
+        description="0 missing, 10 estimated, 20 substituted, 30 self-read, 40 measured, 50 suspect, 60 edited."
+    )
 
 
 class DayAnswer(Wire):
@@ -267,7 +269,10 @@ class SelfRead(Wire):
 
     at: Instant
     register_value: str = Field(
-        alias="register", pattern=r"^\d{1,12}(\.\d{1,6})?$", description="The dial, in kWh or kL.", examples=["1234.567"]
+        alias="register",
+        pattern=r"^\d{1,12}(\.\d{1,6})?$",
+        description="The dial, in kWh or kL.",
+        examples=["1234.567"],
     )
     note: str = Field(default="", max_length=500)
 
