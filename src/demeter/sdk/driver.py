@@ -53,7 +53,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Secrets by name (``password``, ``encryption_key``, ``authentication_key``); shown in no log: ``repr`` hides them."""
+    """Secrets by name (``password``, ``encryption_key``, ``authentication_key``); ``repr`` hides them from logs."""
 
     secrets: Mapping[str, bytes] = field(repr=False)
     key_version: int = 1
