@@ -18,8 +18,10 @@ const text = (search: Search, name: string) => {
 
 const month = (search: Search) => (isMonth(search['month']) ? search['month'] : undefined)
 
-/** Search of a page that shows one month. */
-const monthSearch = (search: Search) => ({ month: month(search) })
+/** What an address may carry: every word is optional, anything else is dropped. */
+type Words<Name extends string> = { [name in Name]?: string | undefined }
+
+const monthSearch = (search: Search): Words<'month'> => ({ month: month(search) })
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   component: Outlet,
@@ -30,7 +32,7 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
 const login = createRoute({
   getParentRoute: () => root,
   path: '/login',
-  validateSearch: (search: Search) => ({ next: text(search, 'next') }),
+  validateSearch: (search: Search): Words<'next'> => ({ next: text(search, 'next') }),
   component: lazyRouteComponent(() => import('./pages/login'), 'LoginPage'),
 })
 
@@ -79,7 +81,7 @@ const home = createRoute({
 const units = createRoute({
   getParentRoute: () => inside,
   path: '/sites/$site/units',
-  validateSearch: (search: Search) => ({
+  validateSearch: (search: Search): Words<'month' | 'building' | 'commodity' | 'flag' | 'q' | 'sort'> => ({
     month: month(search),
     building: text(search, 'building'),
     commodity: text(search, 'commodity'),
@@ -94,7 +96,7 @@ const units = createRoute({
 const servicePoint = createRoute({
   getParentRoute: () => inside,
   path: '/service-points/$id',
-  validateSearch: monthSearch,
+  validateSearch: (search: Search): Words<'month' | 'view'> => ({ month: month(search), view: text(search, 'view') }),
   beforeLoad: ({ search }) => withMonth(search),
   component: lazyRouteComponent(() => import('./pages/unit'), 'UnitPage'),
 })
@@ -110,7 +112,7 @@ const proof = createRoute({
 const meters = createRoute({
   getParentRoute: () => inside,
   path: '/sites/$site/meters',
-  validateSearch: (search: Search) => ({
+  validateSearch: (search: Search): Words<'month' | 'q' | 'state' | 'commodity' | 'sort'> => ({
     month: month(search),
     q: text(search, 'q'),
     state: text(search, 'state'),

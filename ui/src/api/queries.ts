@@ -1,8 +1,7 @@
 import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query'
 import { ApiError, api } from './client'
 import type {
-  DayConsumption, Explanation, Intervals, MeterRow, MonthConsumption, ReconciliationRow, ServicePointPage, Session,
-  Site, UnitsPage,
+  Days, Explanation, Intervals, MeterRow, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
 } from './types'
 
 /** Asking again helps when nobody answered; it does not help when the server refused. */
@@ -71,13 +70,13 @@ export const daysQuery = (id: string, month: string) =>
   queryOptions({
     queryKey: ['service-point', id, 'days', month],
     queryFn: ({ signal }) =>
-      api.get<{ unit: string; days: DayConsumption[] }>(`${point(id)}/days?month=${month}`, signal),
+      api.get<Days>(`${point(id)}/days?month=${month}`, signal),
   })
 
 export const monthsQuery = (id: string) =>
   queryOptions({
     queryKey: ['service-point', id, 'months'],
-    queryFn: ({ signal }) => api.get<{ unit: string; months: MonthConsumption[] }>(`${point(id)}/months`, signal),
+    queryFn: ({ signal }) => api.get<Months>(`${point(id)}/months`, signal),
   })
 
 export const explainQuery = (id: string, month: string) =>

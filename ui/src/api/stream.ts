@@ -13,6 +13,8 @@ interface ReadingNotice {
 /** How long notices are gathered before the pages ask again: a poll of a whole site brings hundreds at once. */
 const GATHER_MS = 1_500
 const POLL_MS = 60_000
+/** Stands for every service point on show. */
+const ALL = '*'
 
 const later = (old: string | null, now: string) => (old === null || Date.parse(old) < Date.parse(now) ? now : old)
 
@@ -39,7 +41,8 @@ function refresh(client: QueryClient, site: string, points: Iterable<string>): v
   for (const key of ['units', 'meters', 'reconciliation']) void client.invalidateQueries({ queryKey: [key, site] })
   for (const id of points) {
     // The proof is derived on request only: it is not repeated for every new reading.
-    void client.invalidateQueries({ queryKey: ['service-point', id], predicate: (query) => query.queryKey[2] !== 'explain' })
+    const queryKey = id === ALL ? ['service-point'] : ['service-point', id]
+    void client.invalidateQueries({ queryKey, predicate: (query) => query.queryKey[2] !== 'explain' })
   }
 }
 
@@ -57,7 +60,7 @@ function listen(site: string, onState: (live: boolean) => void): () => void {
   source.addEventListener('open', () => {
     onState(true)
     // What arrived while the line was down was not announced to us.
-    if (wasDown) refresh(queryClient, site, [])
+    if (wasDown) refresh(queryClient, site, [ALL])
     wasDown = false
   })
   source.addEventListener('error', () => {
@@ -70,6 +73,8 @@ function listen(site: string, onState: (live: boolean) => void): () => void {
     changed.add(notice.service_point_id)
     gathering ??= setTimeout(settle, GATHER_MS)
   })
+  // So much arrived that it was not announced one by one.
+  source.addEventListener('resync', () => refresh(queryClient, site, [ALL]))
   return () => {
     clearTimeout(gathering)
     source.close()
@@ -82,7 +87,7 @@ export function useReadingStream(site: string | undefined): boolean {
   useEffect(() => (site ? listen(site, setLive) : undefined), [site])
   useEffect(() => {
     if (live || !site) return undefined
-    const timer = setInterval(() => refresh(queryClient, site, []), POLL_MS)
+    const timer = setInterval(() => refresh(queryClient, site, [ALL]), POLL_MS)
     return () => clearInterval(timer)
   }, [live, site])
   return live

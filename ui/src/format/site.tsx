@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { createContext, useContext, useEffect, useState } from 'react'
+import { createContext, useContext, useEffect, useMemo, useState } from 'react'
 import { sitesQuery } from '@/api/queries'
 
 /** Where and how times and numbers are written on this page. */
@@ -22,7 +22,8 @@ export function placeOf(zone: string, locale: string | undefined): Place {
 export function useSitePlace(siteId: string | undefined): Place {
   const { data } = useQuery(sitesQuery)
   const site = data?.find((one) => one.id === siteId) ?? data?.[0]
-  return placeOf(site?.zone ?? 'UTC', site?.locale)
+  const { zone = 'UTC', locale } = site ?? {}
+  return useMemo(() => placeOf(zone, locale), [zone, locale])
 }
 
 /** The present moment, renewed every half minute, so that ages on the page grow. */

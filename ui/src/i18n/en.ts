@@ -196,6 +196,8 @@ export const en = {
     covered: 'Covered',
     empty: 'No readings in this period',
     emptyHint: 'Choose another month, or look at the meters page for the reason.',
+    gaps_one: '{{count}} gap:',
+    gaps_other: '{{count}} gaps:',
     more: '{{count}} more intervals: zoom in to list them.',
   },
   selfRead: {

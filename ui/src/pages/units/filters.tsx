@@ -54,7 +54,7 @@ export function Filters({ page, rows, columns, filters, sort, set }: {
         onChange={(event) => set({ q: event.currentTarget.value || undefined })}
       />
       {pick('building', t('units.filter.building'), distinct(page.rows.map((row) => row.building)).map((value) => ({ value, label: value })))}
-      {pick('commodity', t('units.filter.commodity'), distinct(page.rows.map((row) => row.commodity)).map((value) => ({ value, label: word(value) })))}
+      {pick('commodity', t('units.filter.commodity'), distinct(page.rows.map((row) => row.commodity)).map((value) => ({ value, label: word(value as UnitRow['commodity']) })))}
       {pick('flag', t('units.filter.flag'), [...words].map(([value, label]) => ({ value, label })))}
       <span className={toolbar.count} role="status">
         {t('table.shown', { shown: rows.length, total: page.rows.length })}

@@ -70,7 +70,7 @@ function Content({ data, search, set }: {
   if (data.rows.length === 0) return <Empty title={t('units.empty')} hint={t('units.emptyHint')} />
   return (
     <>
-      <UnitsTiles page={data} flag={flag} onFlag={(to) => set({ flag: to as string })} />
+      <UnitsTiles page={data} flag={flag} onFlag={(to) => set({ flag: to })} />
       <Filters page={data} rows={rows} columns={columns} filters={search} sort={sort} set={set} />
       {rows.length === 0 ? (
         <Empty title={t('table.noMatch')} hint={t('table.noMatchHint')} />
