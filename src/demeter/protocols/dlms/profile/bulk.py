@@ -22,6 +22,7 @@ from demeter.protocols.dlms.vector import (
     RowGroup,
     decode_moments,
     group_rows,
+    truths,
 )
 
 _SAFE: Final = 1 << 62
@@ -142,7 +143,7 @@ def _values(column: RowColumn, group: RowGroup, zone: ZoneInfo | None) -> tuple[
     """Values and presence with null-data repeated and deltas summed up."""
     rows = len(column.state)
     if column.kind is ColumnKind.INTEGER and column.whole:
-        return column.values, np.broadcast_to(np.True_, rows)
+        return column.values, truths(rows)
     if column.kind is ColumnKind.OPAQUE:
         return np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
     values, readable = column.values, column.state == CellState.VALUE
@@ -166,7 +167,7 @@ def _times(
         unknown = np.full(rows, _STATUS_UNKNOWN)
         return np.full(rows, NO_TIME), unknown, np.full(rows, TimeSource.UNKNOWN, np.uint8)
     at_s, status = decode_moments(clock.words, zone)
-    source = np.where(at_s == NO_TIME, np.uint8(TimeSource.UNKNOWN), np.uint8(TimeSource.GIVEN))
+    source = np.not_equal(at_s, NO_TIME).view(np.uint8)  # UNKNOWN is 0, GIVEN is 1
     if clock.whole:
         return at_s, status, source
     last = _last_filled(clock, group)

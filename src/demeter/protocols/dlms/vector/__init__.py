@@ -16,6 +16,7 @@ from demeter.protocols.dlms.vector.rows import (
     RowColumn,
     RowColumns,
     RowGroup,
+    truths,
 )
 from demeter.protocols.dlms.vector.scalar import decode_rows_scalar
 from demeter.protocols.dlms.vector.times import NO_TIME, decode_moments, encode_moments
@@ -39,4 +40,5 @@ __all__ = [
     "encode_rows",
     "group_rows",
     "repeated",
+    "truths",
 ]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from demeter.protocols.dlms.errors import DlmsError
-from demeter.protocols.dlms.vector.fixed import Frames
+from demeter.protocols.dlms.vector.fixed import decode_frames
 from demeter.protocols.dlms.vector.layout import Layout, LayoutCache
 from demeter.protocols.dlms.vector.mixed import decode_mixed
 from demeter.protocols.dlms.vector.rows import RowColumns, RowGroup
@@ -42,14 +42,13 @@ def group_rows(payloads: Sequence[bytes]) -> tuple[list[RowGroup], list[int]]:
 def _decode_alike(payloads: Sequence[bytes], layout: Layout, members: list[int], groups: list[RowGroup]) -> list[int]:
     """Decode the ``members`` thought to have ``layout``; returns those of a shape that differs from row to row."""
     for _ in range(_MAX_GUESSES):
-        frames = Frames([payloads[index] for index in members], layout)
-        fits = frames.fitting()
+        fits, rows = decode_frames([payloads[index] for index in members], layout)
         if fits.all():
-            groups.append(_group(members, frames))
+            groups.append(_group(members, layout, rows))
             return []
         fitting = [index for index, fit in zip(members, fits, strict=True) if fit]
         if fitting:
-            groups.append(_group(fitting, Frames([payloads[index] for index in fitting], layout)))
+            groups.append(_group(fitting, layout, decode_frames([payloads[index] for index in fitting], layout)[1]))
         members = [index for index, fit in zip(members, fits, strict=True) if not fit]
         renewed = _LAYOUTS.renew(payloads[members[0]])
         if renewed is None or renewed == layout:
@@ -58,10 +57,9 @@ def _decode_alike(payloads: Sequence[bytes], layout: Layout, members: list[int],
     return members
 
 
-def _group(members: list[int], frames: Frames) -> RowGroup:
-    rows = frames.layout.rows
-    starts = np.arange(0, (len(members) + 1) * rows, rows)
-    return RowGroup(np.array(members, np.intp), starts, frames.columns())
+def _group(members: list[int], layout: Layout, rows: RowColumns) -> RowGroup:
+    starts = np.arange(0, (len(members) + 1) * layout.rows, layout.rows)
+    return RowGroup(np.array(members, np.intp), starts, rows)
 
 
 def decode_rows(payload: bytes) -> RowColumns:

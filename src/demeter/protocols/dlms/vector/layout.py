@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from demeter.protocols.dlms.axdr import (
     MOMENTS,
     NUMBERS,
@@ -27,6 +29,8 @@ _WIDTHS: Final[dict[int, int]] = {
     Tag.BOOLEAN: 1,
 }
 
+_WORDS: Final[dict[int, np.dtype[np.generic]]] = {size: np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}
+
 MAX_CACHED: Final = 512
 
 _KEY_OCTETS: Final = 16
@@ -45,15 +49,15 @@ class Cell:
 class Layout:
     """``rows`` rows of ``width`` bytes behind the bytes ``head``.
 
-    ``constants`` are (position in the row, size 1, 2, 4 or 8, little-endian value): the tags and lengths that prove a
-    row to have this shape.
+    ``constants`` are (position in the row, unsigned integer of 1, 2, 4 or 8 bytes, value): the tags and lengths
+    that prove a row to have this shape.
     """
 
     head: bytes
     rows: int
     width: int
     cells: tuple[Cell, ...]
-    constants: tuple[tuple[int, int, int], ...]
+    constants: tuple[tuple[int, np.dtype[np.generic], int], ...]
 
 
 class LayoutCache:
@@ -162,7 +166,9 @@ def _affordable(payload: bytes, element: TypeDescription, rows: int) -> bool:
     return 2 + parts + rows * (1 + 2 * parts) <= 64 + VALUES_PER_BYTE * len(payload)
 
 
-def _constants(payload: bytes, fixed: list[tuple[int, int]], header: int) -> tuple[tuple[int, int, int], ...]:
+def _constants(
+    payload: bytes, fixed: list[tuple[int, int]], header: int
+) -> tuple[tuple[int, np.dtype[np.generic], int], ...]:
     """Join touching runs and cut them into pieces of 8, 4, 2 and 1 bytes."""
     runs: list[tuple[int, int]] = []
     for start, end in fixed:
@@ -173,8 +179,8 @@ def _constants(payload: bytes, fixed: list[tuple[int, int]], header: int) -> tup
     return tuple(piece for start, end in runs for piece in _pieces(payload, start, end, header))
 
 
-def _pieces(payload: bytes, start: int, end: int, header: int) -> Iterator[tuple[int, int, int]]:
+def _pieces(payload: bytes, start: int, end: int, header: int) -> Iterator[tuple[int, np.dtype[np.generic], int]]:
     while start < end:
         size = next(size for size in (8, 4, 2, 1) if size <= end - start)
-        yield start - header, size, int.from_bytes(payload[start : start + size], "little")
+        yield start - header, _WORDS[size], int.from_bytes(payload[start : start + size], "little")
         start += size

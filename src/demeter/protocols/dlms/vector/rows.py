@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -60,7 +61,8 @@ class RowColumn:
 
     ``state`` uint8[n] is a :class:`CellState` per row. ``values`` int64[n] holds integers and deltas, zero elsewhere;
     unsigned values beyond int64 are UNREADABLE. ``words`` uint32[3, n] holds the twelve octets of date-times as three
-    little-endian words (MOMENT only). ``whole`` tells that every cell is a VALUE.
+    little-endian words (MOMENT only). ``whole`` is True only if every cell is a VALUE
+    (of a part of a batch it may be False although they are).
     """
 
     kind: ColumnKind
@@ -101,11 +103,19 @@ class RowGroup:
     rows: RowColumns
 
 
+@lru_cache(maxsize=256)
 def constant(value: CellState, rows: int) -> NDArray[np.uint8]:
     """A state column of one value, without storage per row."""
     return np.broadcast_to(np.uint8(value), rows)
 
 
+@lru_cache(maxsize=256)
 def zeros(rows: int) -> NDArray[np.int64]:
     """A value column of zeros, without storage per row."""
     return np.broadcast_to(np.int64(0), rows)
+
+
+@lru_cache(maxsize=256)
+def truths(rows: int) -> NDArray[np.bool_]:
+    """A column of True, without storage per row."""
+    return np.broadcast_to(np.True_, rows)

@@ -17,6 +17,9 @@ DAY_S: Final = 86_400
 NO_TIME: Final = -(2**63)
 """Stands for an instant that is not known."""
 
+BY_ROW: Final = NO_TIME + 1
+"""Stands for a day whose rows must be dated one by one."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INVALID_S: Final = -(1 << 24)
 _NO_DEVIATION: Final = -0x8000
@@ -35,7 +38,12 @@ def _second_table() -> NDArray[np.int32]:
 
 _CLOCK: Final = _clock_table()
 _SECOND: Final = _second_table()
-_MONTH_DAYS: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
+_ZERO: Final = np.zeros(1, np.intp)
+_EIGHT: Final = np.uint32(8)
+_TWENTY_FOUR: Final = np.uint32(24)
+_LOW_16: Final = np.uint32(0xFFFF)
+_DEVIATION_BITS: Final = np.uint32(0x00FFFF00)
+_FEW: Final = 8
 
 
 def decode_moments(words: NDArray[np.uint32], zone: ZoneInfo | None) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -47,65 +55,51 @@ def decode_moments(words: NDArray[np.uint32], zone: ZoneInfo | None) -> tuple[ND
     rows = words.shape[1]
     if rows == 0:
         return np.empty(0, np.int64), np.empty(0, np.uint8)
+    dates, clocks, tails = words
     # Dates, deviations and states change rarely from row to row: work them out once per run of equal ones.
-    changes = (words[0, 1:] != words[0, :-1]) | (words[2, 1:] != words[2, :-1])
-    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    changes = (dates[1:] != dates[:-1]) | (tails[1:] != tails[:-1])
+    starts = np.concatenate((_ZERO, np.flatnonzero(changes) + 1))
     lengths = np.diff(starts, append=rows)
-    days = _days(words[0, starts])
-    tails = words[2, starts]
-    deviation_min = _deviations(tails)
-    base = np.where(days == NO_TIME, NO_TIME, days * DAY_S + deviation_min * 60)
-    base[np.abs(deviation_min) > MAX_DEVIATION_MIN] = NO_TIME
-    by_row = _by_zone(days, deviation_min, base, zone)
-    at_s = np.repeat(base, lengths)
-    of_day_s = _CLOCK[(words[1] >> np.uint32(8)) & np.uint32(0xFFFF)] + _SECOND[words[1] >> np.uint32(24)]
-    if (of_day_s < 0).any() or (base == NO_TIME).any():
-        at_s = np.where((of_day_s < 0) | (at_s == NO_TIME), NO_TIME, at_s + of_day_s)
+    midnights = _midnights(dates[starts], tails[starts], zone)
+    of_day_s = _CLOCK[(clocks >> _EIGHT) & _LOW_16] + _SECOND[clocks >> _TWENTY_FOUR]
+    at_s = np.repeat(midnights, lengths)
+    if of_day_s.min() < 0 or midnights.min() <= BY_ROW:
+        at_s = np.where((of_day_s < 0) | (at_s <= BY_ROW), NO_TIME, at_s + of_day_s)
+        for run in np.flatnonzero(midnights == BY_ROW).tolist():
+            _walk_run(words, int(starts[run]), int(lengths[run]), at_s, zone)
     else:
         at_s += of_day_s
-    for run in by_row:
-        _walk_run(words, int(starts[run]), int(lengths[run]), at_s, zone)
-    return at_s, np.repeat((tails >> np.uint32(24)).astype(np.uint8), lengths)
+    return at_s, np.repeat((tails[starts] >> _TWENTY_FOUR).astype(np.uint8), lengths)
 
 
-def _days(words: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Days since 1970 of year, month and day; NO_TIME where there is no such date."""
-    wide = words.astype(np.int64)
-    year = ((wide & 0xFF) << 8) | ((wide >> 8) & 0xFF)
-    month, day = (wide >> 16) & 0xFF, wide >> 24
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    month_ok = (month >= 1) & (month <= 12)
-    longest = _MONTH_DAYS[np.where(month_ok, month, 0)] + ((month == 2) & leap)
-    valid = (year >= FIRST_YEAR) & (year <= LAST_YEAR) & month_ok & (day >= 1) & (day <= longest)
-    # Civil date to day number, with years that begin in March so that the leap day is the last one.
-    shifted = year - (month <= 2)
-    century_day = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
-    number = century_day + (153 * ((month + 9) % 12) + 2) // 5 + day - 719_469
-    return np.where(valid, number, NO_TIME)
+def _midnights(dates: NDArray[np.uint32], tails: NDArray[np.uint32], zone: ZoneInfo | None) -> NDArray[np.int64]:
+    """The start of each local day in seconds UTC, by :func:`_midnight` once per date and deviation."""
+    keys = dates.astype(np.uint64) | (tails & _DEVIATION_BITS).astype(np.uint64) << _TWENTY_FOUR.astype(np.uint64)
+    if len(keys) <= _FEW:
+        return np.array([_midnight(key, zone) for key in keys.tolist()], np.int64)
+    different, which = np.unique(keys, return_inverse=True)
+    return np.array([_midnight(key, zone) for key in different.tolist()], np.int64)[which]
 
 
-def _deviations(tails: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Minutes from octets 9 and 10."""
-    high, low = (tails >> np.uint32(8)) & np.uint32(0xFF), (tails >> np.uint32(16)) & np.uint32(0xFF)
-    return ((high << np.uint32(8)) | low).astype(np.uint16).view(np.int16).astype(np.int64)
+@lru_cache(maxsize=65_536)
+def _midnight(key: int, zone: ZoneInfo | None) -> int:
+    """Local midnight of a date in seconds UTC; NO_TIME if it is not known, BY_ROW if the offset changes on that day.
 
-
-def _by_zone(
-    days: NDArray[np.int64], deviation_min: NDArray[np.int64], base: NDArray[np.int64], zone: ZoneInfo | None
-) -> list[int]:
-    """Fill ``base`` of runs without deviation from the zone; returns the runs on days on which the offset changes."""
-    local = np.flatnonzero((deviation_min == _NO_DEVIATION) & (days != NO_TIME))
-    if zone is None or not len(local):
-        return []
-    changing: list[int] = []
-    for day in np.unique(days[local]).tolist():
-        runs = local[days[local] == day]
+    ``key`` has year (high octet lowest), month, day and deviation (high octet lower) from its low end.
+    """
+    year = (key & 0xFF) << 8 | key >> 8 & 0xFF
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        return NO_TIME
+    try:
+        day = date(year, key >> 16 & 0xFF, key >> 24 & 0xFF).toordinal() - _EPOCH.toordinal()
+    except ValueError:
+        return NO_TIME
+    deviation_min = ((key >> 32 & 0xFF) << 8 | key >> 40 & 0xFF) ^ 0x8000
+    deviation_min -= 0x8000
+    if deviation_min == _NO_DEVIATION and zone is not None:
         offset_s = offset_of_day(zone, day)
-        if offset_s is None:
-            changing += runs.tolist()
-        else:
-            base[runs] = day * DAY_S - offset_s
-    return changing
+        return BY_ROW if offset_s is None else day * DAY_S - offset_s
+    return day * DAY_S + deviation_min * 60 if abs(deviation_min) <= MAX_DEVIATION_MIN else NO_TIME
 
 
 @lru_cache(maxsize=65_536)
