@@ -1,1 +1,1 @@
-"""Wiring: the server, the processes, the command line. The only place that knows every slice."""
+"""Wiring: the only place that knows every slice. Processes, command line, demo."""

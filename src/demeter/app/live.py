@@ -158,7 +158,7 @@ class Hub:
         failures = 0
         while not self._stopping.is_set():
             try:
-                with self._database.connect(Role.APP, autocommit=True) as connection:
+                with self._database.connect(Role.APP, autocommit=True) as connection:  # unscoped: LISTEN reads no table
                     connection.execute(f"LISTEN {CHANNEL}")
                     if failures:
                         self._on_loop(self._resync_all)
