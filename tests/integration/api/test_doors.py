@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import RouteContext, iter_route_contexts
 
 from demeter import identity
 from demeter.app.openapi import as_text, describe
@@ -32,8 +32,8 @@ PUBLIC = {
 }
 
 
-def routes() -> list[APIRoute]:
-    found = [route for route in create_app(Database("postgresql://")).routes if isinstance(route, APIRoute)]
+def routes() -> list[RouteContext]:
+    found = list(iter_route_contexts(create_app(Database("postgresql://")).routes))
     assert len(found) > 15
     return found
 
