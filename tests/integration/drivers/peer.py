@@ -204,7 +204,7 @@ async def listening(meter: PeerMeter) -> AsyncIterator[str]:
     """Serve ``meter`` on a port of its own; gives its address."""
     server = await asyncio.start_server(meter.serve, "127.0.0.1", 0)
     try:
-        yield "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         await server.wait_closed()

@@ -15,7 +15,6 @@ from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Role, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
 from demeter.sdk import Delivery
-
 from tests.integration.drivers.peer import KEYS, PeerMeter
 
 FAST = Limits(
@@ -115,7 +114,7 @@ async def running(collector: Collector) -> AsyncIterator[Collector]:
 
 async def eventually(true: Callable[[], bool], within_s: float = 15) -> None:
     async with asyncio.timeout(within_s):
-        while not true():
+        while not true():  # noqa: ASYNC110 - what is waited for happens in a database or another task
             await asyncio.sleep(0.02)
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from demeter import headend
 from demeter.headend import Limits
 from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Scope
-
 from tests.integration.drivers.peer import electricity_meter, grow, listening, water_meter
 from tests.integration.headend.rig import FAST, QUIET, Rig, eventually, expected_stamps, last_quarter, make_rig, running
 
