@@ -131,7 +131,7 @@ def test_a_role_without_the_permission_is_denied_by_name(visitor: httpx.Client, 
     assert visitor.get("/api/sites").status_code == 200
     answer = visitor.post(f"/api/meters/{society.meter_id}/read", headers=WRITE)
     assert (answer.status_code, answer.json()["code"]) == (403, "denied")
-    assert "headend.read_now" in answer.json()["message"]
+    assert "headend.command" in answer.json()["message"]
     sign_in(visitor, "home@ceres.example")
     assert visitor.get("/api/sites").status_code == 403
 
