@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from demeter.runtime.database import Database, EmbeddedPostgres, upgrade
 
 _number = itertools.count(1)

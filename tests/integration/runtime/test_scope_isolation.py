@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+
 from demeter.runtime.database import Database, Role, Scope
 
 

@@ -1,7 +1,7 @@
 """Connections, roles and the unit of work.
 
 Three database roles: the *owner* (migrations, jobs), ``demeter_app`` (row-level security applies: without a scope it
-sees nothing) and ``demeter_ingest`` (writes readings by COPY, which row-level security forbids, and can do nothing else).
+sees nothing) and ``demeter_ingest`` (writes readings by COPY, which row-level security forbids, and nothing else).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Role(StrEnum):
     INGEST = "demeter_ingest"
 
 
-def connect_arguments(role: Role) -> dict[str, str]:
-    """Return libpq arguments that make every session of ``role`` act as it, in UTC."""
+def session_options(role: Role) -> str:
+    """Return libpq ``options`` that make a session act as ``role``, in UTC."""
     options = "-c timezone=UTC -c jit=off"
-    return {"options": f"{options} -c role={role}" if role else options, "application_name": f"demeter {role}".strip()}
+    return f"{options} -c role={role}" if role else options
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Database:
                 role,
                 create_engine(
                     sqlalchemy_url(self.url),
-                    connect_args=connect_arguments(role),
+                    connect_args={"options": session_options(role), "application_name": f"demeter {role}".strip()},
                     pool_size=self._pool_size,
                     max_overflow=self._pool_size,
                     pool_pre_ping=True,
@@ -132,7 +132,13 @@ class Database:
 
     def connect(self, role: Role, *, autocommit: bool = False) -> psycopg.Connection[Any]:
         """Open a connection of its own (not pooled) as ``role``: the ingest writer, listeners, migrations."""
-        return psycopg.connect(self.url, autocommit=autocommit, connect_timeout=10, **connect_arguments(role))
+        return psycopg.connect(
+            self.url,
+            autocommit=autocommit,
+            connect_timeout=10,
+            options=session_options(role),
+            application_name=f"demeter {role}".strip(),
+        )
 
     def organization_ids(self) -> list[int]:
         """Return all organizations, for the system's own jobs: each then opens a scope of its own."""

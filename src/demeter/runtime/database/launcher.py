@@ -107,6 +107,9 @@ class EmbeddedPostgres:
     def __init__(self, data_dir: Path, prefer: str = "") -> None:
         """Describe the cluster below ``data_dir``; nothing is started or written yet."""
         self._user = _server_user()
+        self._uid = self._user.pw_uid if self._user else None
+        self._gid = self._user.pw_gid if self._user else None
+        self._groups: list[int] | None = [] if self._user else None
         self.home = self._reachable(data_dir.resolve())
         self.cluster = self.home / "cluster"
         self.log_file = self.home / "postgresql.log"
@@ -221,7 +224,9 @@ class EmbeddedPostgres:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C reaches the supervisor, which then stops the server in order
-                **self._as_user(),
+                user=self._uid,
+                group=self._gid,
+                extra_groups=self._groups,
             )
 
     def _make_database(self) -> None:
@@ -233,12 +238,15 @@ class EmbeddedPostgres:
             connection.execute("CREATE DATABASE demeter TEMPLATE template0 ENCODING 'UTF8'")
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(command, capture_output=True, check=False, cwd="/", **self._as_user())  # noqa: S603
-
-    def _as_user(self) -> dict[str, object]:
-        if self._user is None:
-            return {}
-        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        return subprocess.run(  # noqa: S603 - our own binaries and arguments
+            command,
+            capture_output=True,
+            check=False,
+            cwd="/",
+            user=self._uid,
+            group=self._gid,
+            extra_groups=self._groups,
+        )
 
     def _own(self, path: Path) -> None:
         if self._user is not None:
