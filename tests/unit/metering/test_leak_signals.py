@@ -62,7 +62,7 @@ def test_ten_litre_pulses_show_it_too():
 
 def test_one_still_hour_a_day_is_no_leak():
     amounts = np.full(96 * 3, 5)
-    amounts[[12, 13, 14, 15, 100, 101, 102, 103, 190, 191, 192, 193]] = 0
+    amounts[[12, 13, 14, 15, 104, 105, 106, 107, 196, 197, 198, 199]] = 0
     assert signals(amounts) == []
 
 
