@@ -1,0 +1,1 @@
+export function MetersPage() { return <h1>meters</h1> }

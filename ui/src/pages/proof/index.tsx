@@ -1,0 +1,1 @@
+export function ProofPage() { return <h1>proof</h1> }
