@@ -135,6 +135,15 @@ class SecretBox:
             opened[subject][name] = self._unseal(work, subject, name, (version, key_version, sealed))
         return dict(opened)
 
+    def newest_versions(self, work: UnitOfWork, subject_prefix: str, name: str) -> dict[str, int]:
+        """Return the newest version of the secret ``name`` of every subject that starts with the prefix."""
+        rows = work.raw.execute(
+            "SELECT subject, max(version) FROM runtime.secret"
+            " WHERE organization_id = %s AND starts_with(subject, %s) AND name = %s GROUP BY subject",
+            (work.scope.organization_id, subject_prefix, name),
+        ).fetchall()
+        return {str(subject): int(version) for subject, version in rows}
+
     def _unseal(self, work: UnitOfWork, subject: str, name: str, row: tuple[int, int, bytes]) -> bytes:
         version, key_version, sealed = row
         cipher = self._cipher(work, key_version)

@@ -1,5 +1,6 @@
 """PostgreSQL: the launcher, connections and roles, the unit of work, migrations."""
 
+from demeter.runtime.database import health
 from demeter.runtime.database.engine import Database, Role, UnitOfWork
 from demeter.runtime.database.launcher import EmbeddedPostgres, PostgresBinaries, find_binaries
 from demeter.runtime.database.migrate import newest_revision, present_revision, upgrade
@@ -13,6 +14,7 @@ __all__ = [
     "Scope",
     "UnitOfWork",
     "find_binaries",
+    "health",
     "newest_revision",
     "present_revision",
     "upgrade",
