@@ -9,8 +9,10 @@ import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal
 
+import uvicorn
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi import Path as PathParameter
@@ -120,6 +122,44 @@ def create_app(database: Database, *, static: Path = static_files.STATIC) -> Fas
     problems.install(app)
     app.add_middleware(Guard)
     return app
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn that ends live streams first when told to stop: it waits for open connections, and streams never end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End live streams, then stop as uvicorn does."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
+
+    def stop(self) -> None:
+        """Stop soon, as after a signal; callable from any thread."""
+        self._end_streams()
+        self.should_exit = True
+
+    def _end_streams(self) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        hub: live.Hub = app.state.live
+        hub.close_streams()
+
+
+def web_server(
+    database: Database, *, host: str = "127.0.0.1", port: int = 8080, static: Path = static_files.STATIC
+) -> WebServer:
+    """Return the server of the application on ``database``; ``.run()`` serves until a signal or ``stop``."""
+    return WebServer(
+        uvicorn.Config(
+            create_app(database, static=static),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=5,
+        )
+    )
 
 
 @asynccontextmanager
