@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from demeter.app.supervisor import Child, Supervisor, end_with_parent
+from demeter.app.supervisor import Child, Supervisor
 from demeter.app.wiring import embedded, opened
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres, upgrade
@@ -53,10 +53,9 @@ def run_part(name: str, settings: Settings) -> None:
     """Run one process of an installation whose database is up already (the supervisor's, or a server's)."""
     with opened(settings) as wiring:
         if name == "api":
-            from demeter.app.server import web_server
+            from demeter.app.server import serve as serve_api
 
-            end_with_parent()
-            web_server(wiring.database, host=settings.http_host, port=settings.http_port).run()
+            serve_api(wiring)
         elif name == "acquisition":
             from demeter.app.acquisition import main
 
