@@ -53,9 +53,10 @@ def rescale(value: int, scaler: int, to: int) -> int:
     Raises:
         Invalid: digits would be lost.
     """
+    factor: int = 10 ** abs(scaler - to)
     if scaler >= to:
-        return int(value) * 10 ** (scaler - to)
-    whole, rest = divmod(int(value), 10 ** (to - scaler))
+        return int(value) * factor
+    whole, rest = divmod(int(value), factor)
     if rest:
         message = f"{value}e{scaler} cannot be kept exactly at scaler {to}"
         raise Invalid(message, code="inexact")

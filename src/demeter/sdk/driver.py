@@ -21,6 +21,8 @@ class FailureKind(StrEnum):
     TRUNCATED = "truncated"
     GARBLED = "garbled"
     NOT_SUPPORTED = "not supported by this meter"
+    NOT_CONFIGURED = "not configured"
+    WRONG_METER = "another meter answered"
 
 
 class ReadFailure(Exception):
@@ -53,7 +55,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Secrets by name (``password``, ``encryption_key``, ``authentication_key``); shown in no log: ``repr`` hides them."""
+    """Secrets by name (``password``, ``encryption_key``, ``authentication_key``); ``repr`` hides them from logs."""
 
     secrets: Mapping[str, bytes] = field(repr=False)
     key_version: int = 1
@@ -95,6 +97,10 @@ class MeterSession(Protocol):
 
     async def capture_period_s(self, profile: Profile) -> int:
         """Read the profile's integration period in seconds (0: captured on events)."""
+        ...
+
+    async def oldest(self, profile: Profile) -> datetime | None:
+        """Return the stamp of the oldest row the meter still holds, aware UTC (None: it holds none)."""
         ...
 
     async def read_profile(self, profile: Profile, since: datetime, until: datetime) -> list[Collected]:

@@ -1,1 +1,92 @@
-"""DLMS/COSEM (IEC 62056), sans-I/O: bytes in, values out; sockets, clocks and tasks belong to the callers."""
+"""DLMS/COSEM (IEC 62056), sans-I/O: bytes in, values out; sockets, clocks and tasks belong to the callers.
+
+From the wire upwards: :mod:`.wrapper` cuts frames, :mod:`.security` opens them, :mod:`.acse` and :mod:`.apdu` are the
+services, :mod:`.client` and :mod:`.server` hold a conversation, :mod:`.replay` opens a recorded one. :mod:`.axdr` reads
+any value, :mod:`.profile` and :mod:`.vector` read load profiles as columns. What most callers need stands here.
+"""
+
+from demeter.protocols.dlms.acse import Conformance, Mechanism
+from demeter.protocols.dlms.apdu import AttributeRef
+from demeter.protocols.dlms.client import CipherMode, Client, ClientSettings, Exchange
+from demeter.protocols.dlms.cosem_time import ClockStatus, CosemDateTime
+from demeter.protocols.dlms.data import Data, Tag
+from demeter.protocols.dlms.errors import (
+    AssociationRejected,
+    DataAccessResult,
+    DlmsError,
+    Malformed,
+    Refused,
+    Replayed,
+    ServiceError,
+    TagCheckFailed,
+    Truncated,
+    Unsupported,
+)
+from demeter.protocols.dlms.obis import Obis
+from demeter.protocols.dlms.profile import (
+    CaptureObject,
+    EntrySelection,
+    ProfileColumn,
+    ProfileColumns,
+    RangeSelection,
+    decode_capture_objects,
+    decode_scaler_profile,
+    encode_capture_objects,
+    profile_columns,
+    profile_columns_batch,
+    profile_columns_scalar,
+)
+from demeter.protocols.dlms.replay import open_get_list_response, open_get_response, open_get_values
+from demeter.protocols.dlms.security import Counters, SuiteKeys, open_many, suite_keys
+from demeter.protocols.dlms.server import Association, ObjectModel, ServerSession, ServerSettings
+from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
+
+__all__ = [
+    "Association",
+    "AssociationRejected",
+    "AttributeRef",
+    "CaptureObject",
+    "CipherMode",
+    "Client",
+    "ClientSettings",
+    "ClockStatus",
+    "Conformance",
+    "CosemDateTime",
+    "Counters",
+    "Data",
+    "DataAccessResult",
+    "DlmsError",
+    "EntrySelection",
+    "Exchange",
+    "Malformed",
+    "Mechanism",
+    "Obis",
+    "ObjectModel",
+    "ProfileColumn",
+    "ProfileColumns",
+    "RangeSelection",
+    "Refused",
+    "Replayed",
+    "ServerSession",
+    "ServerSettings",
+    "ServiceError",
+    "SuiteKeys",
+    "Tag",
+    "TagCheckFailed",
+    "Truncated",
+    "Unsupported",
+    "Unwrapper",
+    "WrapperFrame",
+    "decode_capture_objects",
+    "decode_scaler_profile",
+    "encode_capture_objects",
+    "open_get_list_response",
+    "open_get_response",
+    "open_get_values",
+    "open_many",
+    "profile_columns",
+    "profile_columns_batch",
+    "profile_columns_scalar",
+    "suite_keys",
+    "wrap",
+]

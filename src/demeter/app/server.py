@@ -1,0 +1,196 @@
+"""The web application: routers, errors, security headers, the UI and the API's own documentation.
+
+:func:`create_app` makes it, :func:`serve` runs it. Nothing is connected to before the first request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal
+
+import uvicorn
+from anyio import to_thread
+from fastapi import APIRouter, FastAPI, Request
+from fastapi import Path as PathParameter
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+import demeter
+from demeter.app import live, problems, static_files
+from demeter.app.guard import Guard
+from demeter.app.openapi import describe
+from demeter.estate import api as estate_api
+from demeter.headend import api as headend_api
+from demeter.identity import LoginLimiter
+from demeter.identity import api as identity_api
+from demeter.identity.api import AppDatabase, Wire
+from demeter.kernel import NotFound
+from demeter.metering import api as metering_api
+from demeter.runtime.database import Database, Scope
+
+THREADS = 16  # requests worked on at once: as many as the pool of one database role has connections
+DOCS = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Demeter API</title>
+<link rel="stylesheet" href="/swagger/swagger-ui.css"></head>
+<body><div id="swagger-ui"></div>
+<script src="/swagger/swagger-ui-bundle.js"></script><script src="/api/docs/start.js"></script></body></html>
+"""
+DOCS_NOT_BUILT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Demeter API</title></head>
+<body><main><h1>The API's pages are not built</h1>
+<p>Run <code>make ui</code> in Demeter's folder and reload. The description itself is at
+<a href="/api/openapi.json">/api/openapi.json</a>.</p></main></body></html>
+"""
+START_DOCS = """SwaggerUIBundle({
+  url: '/api/openapi.json',
+  dom_id: '#swagger-ui',
+  requestInterceptor: (request) => { request.headers['X-Demeter'] = '1'; return request }
+})
+"""
+
+
+class Health(Wire):
+    """Whether the process can do its work."""
+
+    healthy: bool
+    database: Literal["answers", "does not answer"]
+    live: Literal["listening", "reconnecting"]
+    version: str
+
+
+open_router = APIRouter(prefix="/api", tags=["server"])
+
+
+@open_router.get("/health", operation_id="health", responses={503: {"model": Health}})
+def health(request: Request, database: AppDatabase) -> Response:
+    """Tell whether the server and its database answer: 200, or 503 with the same body."""
+    try:
+        with database.unit_of_work(Scope(0, "health", frozenset())) as work:
+            work.raw.execute("SELECT 1")
+        answers = True
+    except Exception as error:  # noqa: BLE001  # whatever keeps the database from answering is the answer
+        problems.log.warning("health", error=str(error).splitlines()[0])
+        answers = False
+    body = Health(
+        healthy=answers,
+        database="answers" if answers else "does not answer",
+        live="listening" if request.app.state.live.listening.is_set() else "reconnecting",
+        version=demeter.__version__,
+    )
+    return JSONResponse(body.model_dump(), status_code=200 if answers else 503)
+
+
+def metrics(request: Request) -> Response:
+    """Answer Prometheus, on the machine itself only."""
+    address = request.client.host if request.client else ""
+    if "x-forwarded-for" in request.headers or "forwarded" in request.headers or not _is_loopback(address):
+        raise NotFound("There is nothing at this address.")
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def create_app(database: Database, *, static: Path = static_files.STATIC) -> FastAPI:
+    """Return the application on ``database``; ``static`` is where the UI was built to."""
+    app = FastAPI(
+        title="Demeter",
+        version=demeter.__version__,
+        description="Metering that can be proved: consumption, quality, flags, proof and usage statements.",
+        lifespan=_lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.database = database
+    app.state.login_limiter = LoginLimiter(database.clock)
+    app.state.live = live.Hub(database)
+    for router in (identity_api.router, estate_api.router, metering_api.router, headend_api.router, live.router):
+        app.include_router(router)
+    app.include_router(open_router)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    _document(app, static)
+    _serve_ui(app, static)
+    problems.install(app)
+    app.add_middleware(Guard)
+    return app
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn that ends live streams first when told to stop: it waits for open connections, and streams never end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End live streams, then stop as uvicorn does."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
+
+    def stop(self) -> None:
+        """Stop soon, as after a signal; callable from any thread."""
+        self._end_streams()
+        self.should_exit = True
+
+    def _end_streams(self) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        hub: live.Hub = app.state.live
+        hub.close_streams()
+
+
+def web_server(
+    database: Database, *, host: str = "127.0.0.1", port: int = 8080, static: Path = static_files.STATIC
+) -> WebServer:
+    """Return the server of the application on ``database``; ``.run()`` serves until a signal or ``stop``."""
+    return WebServer(
+        uvicorn.Config(
+            create_app(database, static=static),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=5,
+        )
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    hub: live.Hub = app.state.live
+    hub.start()
+    yield
+    await hub.stop()
+
+
+def _document(app: FastAPI, static: Path) -> None:
+    def description() -> JSONResponse:
+        return JSONResponse(describe(app))
+
+    def docs() -> HTMLResponse:
+        built = (static / "swagger" / "swagger-ui-bundle.js").is_file()
+        return HTMLResponse(DOCS if built else DOCS_NOT_BUILT)
+
+    def start_docs() -> Response:
+        return Response(START_DOCS, media_type="text/javascript")
+
+    app.add_api_route("/api/openapi.json", description, include_in_schema=False)
+    app.add_api_route("/api/docs", docs, include_in_schema=False)
+    app.add_api_route("/api/docs/start.js", start_docs, include_in_schema=False)
+
+
+def _serve_ui(app: FastAPI, static: Path) -> None:
+    def page(path: Annotated[str, PathParameter()]) -> Response:
+        if path == "api" or path.startswith("api/"):
+            raise NotFound("There is nothing at this address.", hint="See /api/docs.")
+        return static_files.static_answer(static, path)
+
+    app.add_api_route("/{path:path}", page, methods=["GET", "HEAD"], include_in_schema=False)

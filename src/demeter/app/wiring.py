@@ -1,0 +1,58 @@
+"""Puts the parts together for one process: settings → database, secrets, drivers, decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from demeter.runtime import plugins
+from demeter.runtime.config import Settings
+from demeter.runtime.database import Database, EmbeddedPostgres
+from demeter.runtime.secrets import MasterKey, SecretBox
+from demeter.sdk import Decoder, Driver
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What every process of an installation works with."""
+
+    settings: Settings
+    database: Database
+    secrets: SecretBox
+
+    def drivers(self) -> dict[str, Driver]:
+        """Return one instance of every installed driver, by protocol word."""
+        return {name: made() for name, made in plugins.load_all("demeter.drivers").items()}
+
+    def decoders(self) -> dict[str, Decoder]:
+        """Return one instance of every installed decoder, by codec name."""
+        loaded: dict[str, Any] = plugins.load_all("demeter.decoders")
+        return {name: made() for name, made in loaded.items()}
+
+
+def embedded(settings: Settings) -> EmbeddedPostgres | None:
+    """Return the private PostgreSQL of this installation, or None where ``database_url`` names another."""
+    if settings.database_url:
+        return None
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return EmbeddedPostgres(settings.data_dir, settings.postgres)
+
+
+@contextmanager
+def opened(settings: Settings, *, create_key: bool = False) -> Iterator[Wiring]:
+    """Open the installation for one command or process; the database must be running (``demeter serve`` runs it).
+
+    Where the embedded PostgreSQL is not running, it is started for the time of the command.
+    """
+    server = embedded(settings)
+    url = server.start() if server else settings.database_url
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(url)
+    try:
+        yield Wiring(settings, database, SecretBox(MasterKey.from_file(settings.key_file, create=create_key)))
+    finally:
+        database.close()
+        if server:
+            server.stop()  # only if this process started it

@@ -1,0 +1,50 @@
+"""The worker process: periodic and deferred jobs on the PostgreSQL-backed queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import procrastinate
+
+from demeter import metering, readings
+from demeter.app.supervisor import end_with_parent
+from demeter.app.wiring import Wiring
+from demeter.runtime import logging, outbox
+from demeter.runtime.jobs import job_app
+
+log = logging.get("worker")
+EVERY_FEW_SECONDS = "*/3 * * * * *"
+EVERY_MINUTE = "* * * * *"
+NIGHTLY = "20 21 * * *"  # 21:20 UTC: after midnight in India, late evening in Europe
+
+
+def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
+    """Register every periodic job; a job that still runs is not started twice (queueing lock)."""
+    _periodic(jobs, EVERY_FEW_SECONDS, "readings.fold", lambda: readings.fold_inbox(wiring.database))
+    _periodic(jobs, EVERY_FEW_SECONDS, "metering.refresh", lambda: metering.refresh(wiring.database))
+    _periodic(jobs, EVERY_FEW_SECONDS, "outbox.dispatch", lambda: outbox.dispatch(wiring.database, {}))
+    _periodic(jobs, EVERY_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database))
+
+
+def _periodic(jobs: procrastinate.App, cron: str, name: str, work: Callable[[], object]) -> None:
+    @jobs.periodic(cron=cron)
+    @jobs.task(name=name, queueing_lock=name, lock=name, pass_context=False)
+    def run(timestamp: int) -> None:  # noqa: ARG001 - the queue passes the slot it was due
+        done = work()
+        if done:
+            log.debug("job done", job=name, done=str(done))
+
+
+async def run(wiring: Wiring) -> None:
+    """Run jobs until told to stop."""
+    end_with_parent()
+    jobs = job_app(wiring.database)
+    schedule(wiring, jobs)
+    async with jobs.open_async():
+        await jobs.run_worker_async(concurrency=2, wait=True, install_signal_handlers=True, delete_jobs="always")
+
+
+def main(wiring: Wiring) -> None:
+    """Run the worker process."""
+    asyncio.run(run(wiring))

@@ -1,0 +1,110 @@
+"""``usage/1``: the versioned statement metering hands to billing, one per service point and calendar month.
+
+A statement is self-contained: who consumes it never sees a reading. Amounts are exact integers of base units (Wh, L)
+times 10**``scaler``; instants are ISO 8601 in UTC; the month is the site's own. The content hash covers everything but
+``revision``, ``supersedes`` and ``published_at``, so equal content has an equal hash and is never published twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+SCHEMA = "usage/1"
+TOPIC = "usage.statement"
+UNHASHED = ("revision", "supersedes", "published_at", "content_hash")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRead:
+    """A register at an instant, as the meter shows it: ``value`` x 10**``scaler`` base units, before its multiplier."""
+
+    at: str
+    value: int
+    scaler: int
+    quality: str
+    meter_serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterPart:
+    """One meter's part of the month: installed ``[start, end)`` of it, its first and last read there.
+
+    Consumption is the register difference times ``multiplier`` (``"1"`` or a fraction such as ``"25/2"``).
+    """
+
+    serial: str
+    start: str
+    end: str
+    opening: RegisterRead | None
+    closing: RegisterRead | None
+    multiplier: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityShare:
+    """How much of a total is of one quality: amount (scaled as the statement) and number of slots."""
+
+    amount: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStatement:
+    """What one service point used in one month of its site, and how well that is known.
+
+    ``amount``: None when nothing is known (never 0 for missing). ``coverage_ppm``: slots accounted for, per million of
+    those since a meter was first installed. ``qualities``: quality word → share; amounts add up to ``amount``, slots
+    (with ``missing``) to those due. ``intervals``: one entry per slot of ``interval_s`` from ``start``; None is missing.
+    ``bridged``: the part of ``amount`` that registers prove but no interval places in time (``bridged_slots`` of
+    them): known intervals + ``bridged`` = ``amount``. ``opening``/``closing``: the period's first and last register;
+    ``parts``: the same for every meter. ``flags``: leak, read_failure, self_read, partial, …
+    """
+
+    site_id: int
+    site: str
+    zone: str
+    service_point_id: int
+    service_point: str
+    role: str
+    commodity: str
+    unit: str
+    scaler: int
+    month: str
+    start: str
+    end: str
+    amount: int | None
+    bridged: int
+    bridged_slots: int
+    coverage_ppm: int
+    opening: RegisterRead | None
+    closing: RegisterRead | None
+    qualities: Mapping[str, QualityShare]
+    flags: tuple[str, ...]
+    interval_s: int
+    intervals: tuple[int | None, ...]
+    parts: tuple[MeterPart, ...]
+    revision: int = 0
+    supersedes: str | None = None
+    published_at: str | None = None
+    schema: str = SCHEMA
+
+    def document(self) -> dict[str, object]:
+        """Return the statement as JSON-ready data, with its content hash."""
+        return {**asdict(self), "content_hash": self.content_hash()}
+
+    def text(self) -> str:
+        """Return the document as canonical JSON: equal statements have equal bytes."""
+        return canonical(self.document())
+
+    def content_hash(self) -> str:
+        """Return the SHA-256 (hex) of the canonical JSON of the content."""
+        content = {name: value for name, value in asdict(self).items() if name not in UNHASHED}
+        return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def canonical(content: Mapping[str, object]) -> str:
+    """Return JSON with sorted names and no spaces."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,296 @@
+"""An open association with one DLMS meter."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from demeter.drivers.dlms.connection import WrapperConnection
+from demeter.drivers.dlms.failures import failure_of
+from demeter.drivers.dlms.frames import profile_frame
+from demeter.drivers.dlms.options import CIPHER_WORDS, DlmsOptions
+from demeter.drivers.dlms.tables import (
+    DAY_S,
+    PROFILE_CLASS,
+    Scalers,
+    Table,
+    captures_of,
+    places,
+    scalers_of,
+    series_of,
+    unscaled,
+)
+from demeter.kernel import Clock
+from demeter.protocols.dlms import axdr, data
+from demeter.protocols.dlms.apdu import AttributeRef
+from demeter.protocols.dlms.client import Client, Exchange
+from demeter.protocols.dlms.cosem_time import CosemDateTime
+from demeter.protocols.dlms.errors import DataAccessResult, DlmsError, Malformed, Refused, ServiceError
+from demeter.protocols.dlms.obis import Obis
+from demeter.protocols.dlms.profile import (
+    CLOCK,
+    EntrySelection,
+    RangeSelection,
+    decode_scaler_unit,
+    profile_columns,
+)
+from demeter.protocols.dlms.wrapper import wrap
+from demeter.sdk import Collected, Credentials, FailureKind, Nameplate, Profile, ReadFailure
+
+T = TypeVar("T")
+
+RELEASE_S = 2.0
+"""A meter that does not answer the release is simply left."""
+
+ANSWER_OCTETS = 60_000
+"""Octets of rows asked for at once: one answer then fits one wrapper frame, and a lost one costs little."""
+
+FEWEST_OCTETS = 8_000
+"""A meter of small APDUs is still asked for this much (about two days), which it sends in blocks."""
+
+BUFFER, CAPTURES, PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
+"""Attributes of a profile generic (IC 7)."""
+
+NAMEPLATE = tuple(
+    AttributeRef(1, Obis.parse(name), 2)
+    for name in ("0.0.96.1.0.255", "0.0.96.1.1.255", "1.0.0.2.0.255", "0.0.94.91.9.255")
+)
+
+
+class DlmsSession:
+    """A :class:`demeter.sdk.MeterSession`; after a failure other than a refusal it is of no more use."""
+
+    def __init__(
+        self,
+        connection: WrapperConnection,
+        client: Client,
+        options: DlmsOptions,
+        credentials: Credentials,
+        clock: Clock,
+        ended: Callable[[], None] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._client = client
+        self._options = options
+        self._credentials = credentials
+        self._clock = clock
+        self._ended = ended
+        self._tables: dict[Profile, Table] = {}
+
+    async def run(self, exchange: Exchange[T], doing: str, record: list[bytes] | None = None) -> T:
+        """Drive one exchange over the connection; ``record`` receives every answer as the wrapper frame it came in.
+
+        Raises:
+            ReadFailure: with ``doing`` in its message.
+        """
+        options = self._options
+        try:
+            request = next(exchange)
+            while True:
+                answer = await self._connection.ask(request, options.client_sap, options.server_sap, options.answer_s)
+                if record is not None:
+                    record.append(wrap(answer, options.server_sap, options.client_sap))
+                request = exchange.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        except DlmsError as error:
+            if not isinstance(error, Refused | ServiceError):
+                self._connection.abort()
+            raise failure_of(error, doing) from error
+
+    async def associate(self) -> None:
+        """Open the association (all passes)."""
+        await self.run(self._client.associate(), "opening the association")
+
+    async def nameplate(self) -> Nameplate:
+        """Read who the meter is."""
+        answers = await self.run(self._client.get_many(NAMEPLATE), "reading the nameplate")
+        with decoding("reading the nameplate"):
+            serial, maker, firmware, kind = (_text(answer) for answer in answers)
+        if not serial:
+            raise ReadFailure(FailureKind.NOT_SUPPORTED, "the meter does not tell its serial number")
+        return Nameplate(serial, maker, firmware, kind)
+
+    async def clock(self) -> datetime:
+        """Read the meter's clock as aware UTC."""
+        value = await self.run(self._client.get(CLOCK.class_id, CLOCK.obis, CLOCK.attribute), "reading the clock")
+        with decoding("reading the clock"):
+            octets = axdr.decode_all(value).value
+            if not isinstance(octets, bytes):
+                raise Malformed("the clock is no date-time")
+            return CosemDateTime.from_bytes(octets).to_utc(ZoneInfo(self._options.zone))
+
+    async def set_clock(self, at: datetime) -> None:
+        """Set the meter's clock to the aware instant ``at``."""
+        octets = CosemDateTime.from_utc(at, ZoneInfo(self._options.zone)).to_bytes()
+        value = axdr.encode(data.octets(octets))
+        await self.run(self._client.set(CLOCK.class_id, CLOCK.obis, CLOCK.attribute, value), "setting the clock")
+
+    async def capture_period_s(self, profile: Profile) -> int:
+        """Read the profile's integration period in seconds (0: captured on events)."""
+        return (await self.table(profile)).period_s
+
+    async def table(self, profile: Profile) -> Table:
+        """Return the profile as this meter has it.
+
+        Read once per session, in one request: columns, period and scaler profile. They are not kept between sessions
+        or meters: a column taken with another meter's scaler would be a wrong number that looks right.
+        """
+        if profile not in self._tables:
+            self._tables[profile] = await self._read_table(profile)
+        return self._tables[profile]
+
+    async def oldest(self, profile: Profile) -> datetime | None:
+        """Return the stamp of the oldest row the meter still holds (None: it holds none).
+
+        The first and the last entry are both looked at, because buffers may be sorted either way. A meter that does
+        not select by entry is believed to hold one row per capture period.
+        """
+        table = await self.table(profile)
+        doing = f"looking how far {profile.value} reaches back"
+        get = self._client.get
+        counted = await self.run(get(PROFILE_CLASS, table.obis, ENTRIES_IN_USE), doing)
+        with decoding(doing):
+            entries = int(axdr.decode_all(counted).value)
+        if not entries:
+            return None
+        ends = [
+            AttributeRef(PROFILE_CLASS, table.obis, BUFFER, EntrySelection(entry, entry).to_bytes())
+            for entry in {1, entries}
+        ]
+        answers = await self.run(self._client.get_many(ends), doing)
+        rows = [answer for answer in answers if isinstance(answer, bytes)]
+        with decoding(doing):
+            stamps = [stamp for row in rows for stamp in self._stamps(table, row)]
+        if not stamps:
+            return self._clock.now() - timedelta(seconds=(entries + 1) * (table.period_s or DAY_S))
+        return min(stamps)
+
+    def _stamps(self, table: Table, payload: bytes) -> list[datetime]:
+        columns = profile_columns(payload, table.captures, table.scalers, table.period_s, ZoneInfo(self._options.zone))
+        utc = self._clock.now().tzinfo
+        return [datetime.fromtimestamp(int(at), utc) for at in columns.at_s[columns.dated]]
+
+    async def read_profile(self, profile: Profile, since: datetime, until: datetime) -> list[Collected]:
+        """Read all rows stamped in ``[since, until)``, in exchanges whose answers fit one frame each.
+
+        The instantaneous profile has one row, made when it is read: all of it is read, whatever the range.
+        """
+        table = await self.table(profile)
+        if profile is Profile.INSTANTANEOUS:
+            return [await self._read(table, None)]
+        return [await self._read_range(table, start, end) for start, end in _ranges(table, since, until, self._room())]
+
+    def _room(self) -> int:
+        return max(FEWEST_OCTETS, min(ANSWER_OCTETS, self._options.max_pdu))
+
+    async def _read_range(self, table: Table, since: datetime, until: datetime) -> Collected:
+        """Read the rows stamped in ``[since, until]`` (both included, as the selective access has it)."""
+        return await self._read(table, RangeSelection.between(since, until, ZoneInfo(self._options.zone)).to_bytes())
+
+    async def _read(self, table: Table, selection: bytes | None) -> Collected:
+        doing = f"reading {table.profile.value}"
+        zone = ZoneInfo(self._options.zone)
+        received: list[bytes] = []
+        payload = await self.run(self._client.get(PROFILE_CLASS, table.obis, BUFFER, selection), doing, received)
+        with decoding(doing):
+            columns = profile_columns(payload, table.captures, table.scalers, table.period_s, zone)
+        frame = profile_frame(b"".join(received), self._clock.now(), table, self._options.zone, self._ciphering())
+        return Collected(frame, series_of(table, columns), len(columns))
+
+    def _ciphering(self) -> dict[str, object]:
+        title = self._client.server_title
+        return {
+            "cipher": CIPHER_WORDS[self._options.cipher],
+            "system_title": None if title is None else title.hex(),
+            "key_version": self._credentials.key_version,
+        }
+
+    async def _read_table(self, profile: Profile) -> Table:
+        found = places(profile, self._options.commodity)
+        if found is None:
+            raise ReadFailure(FailureKind.NOT_SUPPORTED, f"reading {profile.value} is not implemented")
+        obis, scaler_obis = found
+        doing = f"reading the columns of {profile.value}"
+        wanted = ((obis, CAPTURES), (obis, PERIOD), (scaler_obis, BUFFER), (scaler_obis, CAPTURES))
+        answers = await self.run(
+            self._client.get_many([AttributeRef(PROFILE_CLASS, name, attribute) for name, attribute in wanted]), doing
+        )
+        with decoding(doing):
+            columns, period, scaler_row, scaler_columns = (_unless_missing(answer) for answer in answers)
+            if columns is None or period is None:
+                raise Refused(DataAccessResult.OBJECT_UNDEFINED, f"the meter has no {profile.value} ({obis})")
+            scalers: Scalers = {}
+            if scaler_row is not None and scaler_columns is not None:
+                scalers = scalers_of(scaler_row, scaler_columns)
+            table = Table(profile, obis, captures_of(columns), scalers, int(axdr.decode_all(period).value))
+        return await self._complete(table, doing)
+
+    async def _complete(self, table: Table, doing: str) -> Table:
+        """Ask the registers themselves for the scalers that the scaler profile does not name."""
+        missing = unscaled(table.captures, table.scalers)
+        if not missing:
+            return table
+        attributes = [AttributeRef(c.class_id, c.obis, 4 if c.class_id == 5 else 3) for c in missing]
+        answers = await self.run(self._client.get_many(attributes), doing)
+        scalers = dict(table.scalers)
+        with decoding(doing):
+            for capture, answer in zip(missing, answers, strict=True):
+                value = _unless_missing(answer)
+                if value is not None:
+                    scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
+        return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
+
+    async def close(self) -> None:
+        """Release the association; never raises."""
+        options = self._options
+        with contextlib.suppress(ReadFailure, DlmsError, StopIteration):
+            exchange = self._client.release()
+            release = next(exchange)
+            exchange.send(await self._connection.ask(release, options.client_sap, options.server_sap, RELEASE_S))
+        self._connection.abort()
+        if self._ended is not None:
+            self._ended()
+
+
+@contextlib.contextmanager
+def decoding(doing: str) -> Iterator[None]:
+    """Turn protocol errors raised inside into the failure to report."""
+    try:
+        yield
+    except DlmsError as error:
+        raise failure_of(error, doing) from error
+    except (TypeError, ValueError) as error:
+        raise ReadFailure(FailureKind.GARBLED, f"{doing}: {error}") from error
+
+
+def _unless_missing(answer: bytes | Refused) -> bytes | None:
+    """Return the value, or None where the meter does not have the object; other refusals are raised."""
+    if isinstance(answer, bytes):
+        return answer
+    if answer.result in (DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_UNAVAILABLE):
+        return None
+    raise answer
+
+
+def _text(answer: bytes | Refused) -> str:
+    value = _unless_missing(answer)
+    if value is None:
+        return ""
+    content = axdr.decode_all(value).value
+    return content.decode("latin-1").strip("\0 ") if isinstance(content, bytes) else str(content).strip()
+
+
+def _ranges(table: Table, since: datetime, until: datetime, room: int) -> Iterator[tuple[datetime, datetime]]:
+    """Cut ``[since, until)`` into ranges, both ends included, whose rows fit one answer. Stamps are whole seconds."""
+    rows = max(1, room // table.row_octets)
+    step = timedelta(seconds=rows * table.period_s) if table.period_s else until - since
+    second = timedelta(seconds=1)
+    while since < until:
+        end = min(since + step, until)
+        yield since, end - second
+        since = end

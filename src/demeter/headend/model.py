@@ -1,0 +1,240 @@
+"""What the head-end knows of meters, their sessions and the reads people ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from demeter.sdk import Credentials, Delivery, Endpoint, FailureKind, Profile
+
+OK = "ok"
+NOT_STORED = "not stored"
+INTERNAL = "internal error"
+"""Outcomes of a session besides the failures of :class:`demeter.sdk.FailureKind`; neither is the meter's fault."""
+
+
+class Receipt(Protocol):
+    """What the store answers once a delivery is committed; ``refusals`` are kept there with their reasons."""
+
+    @property
+    def refusals(self) -> Sequence[object]:
+        """What of the delivery was refused."""
+        ...
+
+
+Sink = Callable[[Delivery], Awaitable[Receipt]]
+"""Takes one delivery and returns only after it is committed; raises when it could not be."""
+
+
+class Purpose(StrEnum):
+    """Why a session takes place; also the lane it queues in, so that no kind of work waits for another."""
+
+    SCHEDULED = "scheduled"
+    BACKFILL = "back-fill"
+    RECOVERY = "recovery"
+    ON_DEMAND = "on demand"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the head-end paces itself. Seconds unless the name says otherwise.
+
+    ``schedule_s``: grid of regular reads, aligned to UTC (so to every zone whose offset is whole quarters);
+    ``settle_s`` after the grid, spread over ``jitter_s`` by meter. ``lanes``: sessions at once, by purpose.
+    ``slice_rows``: rows asked for at a time; ``slices_per_turn``: after so many, a meter with more history goes to the
+    end of the queue. ``outstanding``: deliveries of one meter that may wait for their commit. ``patience_s`` is the
+    longest back-off, ``sulk_s`` the shortest for failures that waiting does not heal (wrong key).
+    ``drift_warn_s`` is from when on a clock is said to be wrong; with ``set_clock`` it is then set.
+    """
+
+    schedule_s: int = 900
+    settle_s: int = 20
+    jitter_s: int = 60
+    lanes: dict[Purpose, int] = field(
+        default_factory=lambda: {
+            Purpose.SCHEDULED: 32,
+            Purpose.BACKFILL: 24,
+            Purpose.RECOVERY: 16,
+            Purpose.ON_DEMAND: 8,
+        }
+    )
+    turn_s: float = 300
+    slice_rows: int = 1344
+    slices_per_turn: int = 12
+    outstanding: int = 4
+    back_off_s: int = 30
+    patience_s: int = 900
+    sulk_s: int = 600
+    identify_every_s: int = 21_600
+    drift_warn_s: int = 60
+    set_clock: bool = False
+    refresh_s: float = 30
+    flush_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A meter to be read: where, with which secrets, and whose it is."""
+
+    meter_id: int
+    site_id: int
+    organization_id: int
+    serial: str
+    protocol: str
+    zone: str
+    commissioned_at: datetime
+    endpoint: Endpoint
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class MeterState:
+    """What is remembered of a meter's sessions. ``failures``: how many in a row have failed."""
+
+    site_id: int
+    meter_id: int
+    next_due_at: datetime | None = None
+    last_attempt_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    last_failure_kind: str | None = None
+    last_failure_detail: str | None = None
+    failures: int = 0
+    identified_at: datetime | None = None
+    clock_drift_s: int | None = None
+    clock_set_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """How far a meter's profile is collected: every row stamped up to and including ``collected_until`` is committed.
+
+    ``period_s`` is the integration period as read from the meter, ``history_from`` the oldest stamp it held at the
+    first contact, ``received`` how many rows were committed.
+    """
+
+    site_id: int
+    meter_id: int
+    profile: Profile
+    period_s: int
+    history_from: datetime | None = None
+    collected_until: datetime | None = None
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session as the log keeps it. ``outcome``: ``ok`` or the reason, ``detail`` the sentence for a person."""
+
+    site_id: int
+    meter_id: int
+    purpose: Purpose
+    started_at: datetime
+    ended_at: datetime
+    outcome: str
+    detail: str = ""
+    rows: int = 0
+    frames: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """Tell whether everything asked for was read and committed."""
+        return self.outcome == OK
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRow:
+    """One line of the meters page. ``due`` and ``received`` count the interval reads of the site-local day so far.
+
+    ``read_until``: stamp of the newest committed row; ``state``: ``never read``, ``ok``, ``late`` or ``failing``.
+    """
+
+    meter_id: int
+    state: str
+    due: int
+    received: int
+    interval_s: int | None
+    read_until: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_failure: str | None
+    failures: int
+    next_due_at: datetime | None
+    clock_drift_s: int | None
+    last_failure_kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionProgress:
+    """How much of what the meters hold is committed; ``expected`` grows as meters tell how far they reach back.
+
+    ``complete``: meters whose newest committed row is at most two periods old. ``failing``: the last session failed.
+    """
+
+    meters: int
+    contacted: int
+    complete: int
+    failing: int
+    expected: int
+    received: int
+
+
+class RequestState(StrEnum):
+    """Where a read that somebody asked for stands."""
+
+    WAITING = "waiting"
+    TAKEN = "taken"
+    DONE = "done"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """A read somebody asked for. ``outcome`` as in :class:`Session`, None until it is done."""
+
+    id: int
+    site_id: int
+    meter_id: int
+    requested_by: str
+    created_at: datetime
+    expires_at: datetime
+    taken_at: datetime | None
+    done_at: datetime | None
+    outcome: str | None
+    detail: str | None
+
+    @property
+    def state(self) -> RequestState:
+        """Return where it stands."""
+        if self.done_at is not None:
+            return RequestState.EXPIRED if self.outcome == RequestState.EXPIRED else RequestState.DONE
+        return RequestState.WAITING if self.taken_at is None else RequestState.TAKEN
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How many interval reads that ended within a site-local day were committed."""
+
+    site_id: int
+    meter_id: int
+    day: date
+    received: int
+
+
+HOPELESS = frozenset(
+    {
+        FailureKind.WRONG_KEY,
+        FailureKind.REFUSED,
+        FailureKind.NOT_SUPPORTED,
+        FailureKind.NOT_CONFIGURED,
+        FailureKind.WRONG_METER,
+        FailureKind.REPLAYED,
+    }
+)
+"""Failures that waiting alone does not heal; asking often may even lock the meter."""
+
+REQUEST_LIFE = timedelta(minutes=2)
+"""How long a read request waits for a head-end before it expires."""

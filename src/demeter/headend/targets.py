@@ -1,0 +1,83 @@
+"""Which meters there are to read, with addresses and keys, and what is remembered of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from demeter import estate
+from demeter.headend import store
+from demeter.headend.control import database_errors
+from demeter.headend.model import MeterState, ProfileState, Target
+from demeter.headend.recorder import ACTOR
+from demeter.runtime.database import Database, Scope, UnitOfWork
+from demeter.runtime.secrets import SecretBox
+from demeter.sdk import Credentials, Endpoint, Profile
+
+
+@dataclass(slots=True)
+class Contact:
+    """All the collector knows of one meter. ``lock``: one session at a time, whoever asks for it.
+
+    ``absent``: profiles the meter said it does not have; forgotten when the meter's record changes. ``queued``: it
+    waits in a lane. ``retired``: it is no longer to be read.
+    """
+
+    target: Target
+    state: MeterState
+    profiles: dict[Profile, ProfileState]
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    absent: set[Profile] = field(default_factory=set)
+    queued: bool = False
+    retired: bool = False
+
+
+def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> list[Contact]:
+    """Return every active meter of every organization whose protocol has a driver, with what is remembered of it."""
+    found: list[Contact] = []
+    with database_errors():
+        for organization_id in database.organization_ids():
+            with database.unit_of_work(Scope.system(organization_id, ACTOR)) as work:
+                keys = secrets.open_all(work, "meter:")
+                versions = secrets.newest_versions(work, "meter:", "encryption_key")
+                for site in estate.sites(work):
+                    found += _of_site(work, site, protocols, keys, versions)
+    return found
+
+
+def _of_site(
+    work: UnitOfWork,
+    site: estate.Site,
+    protocols: Collection[str],
+    keys: Mapping[str, Mapping[str, bytes]],
+    versions: Mapping[str, int],
+) -> list[Contact]:
+    states = store.meter_states(work, site.id)
+    profiles = store.profile_states(work, site.id)
+    contacts = []
+    for meter in estate.meters(work, site.id):
+        if not meter.active or meter.protocol not in protocols:
+            continue
+        subject = f"meter:{meter.id}"
+        credentials = Credentials(keys.get(subject, {}), versions.get(subject, 1))
+        target = target_of(meter, site, credentials)
+        mine = {profile: state for (meter_id, profile), state in profiles.items() if meter_id == meter.id}
+        contacts.append(Contact(target, states.get(meter.id, MeterState(site.id, meter.id)), mine))
+    return contacts
+
+
+def target_of(meter: estate.Meter, site: estate.Site, credentials: Credentials) -> Target:
+    """Return a meter as the head-end speaks to it; site and commodity are options unless its own options say else."""
+    options = {"zone": site.zone, "commodity": str(meter.commodity), **meter.options}
+    return Target(
+        meter.id,
+        site.id,
+        site.organization_id,
+        meter.serial,
+        meter.protocol,
+        site.zone,
+        meter.commissioned_at,
+        Endpoint(meter.address, options),
+        credentials,
+    )

@@ -1,0 +1,275 @@
+"""One session with one meter: who it is, its clock, and every row that is not collected yet.
+
+Reading and storing overlap: while a slice waits for its commit the next one is read. A profile's ``collected_until``
+moves only over slices that are committed, in their order, so a process that dies at any moment leaves no gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink
+from demeter.headend.recorder import Recorder
+from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
+from demeter.headend.targets import Contact
+from demeter.kernel import Clock, Span
+from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
+
+COLLECTED = (Profile.BLOCK, Profile.DAILY)
+"""The profiles that are collected without gaps, in this order."""
+
+
+class NotStored(Exception):
+    """The store did not commit a delivery; the meter is not at fault and will be read again."""
+
+
+@dataclass(slots=True)
+class Slice:
+    """Rows on their way to the store; ``until`` is the stamp of the newest one and ``stamps`` all of them, distinct."""
+
+    profile: Profile
+    stamps: NDArray[np.int64]
+    commits: list[asyncio.Task[Receipt]]
+
+
+class Turn:
+    """A session that is about to happen. ``more`` tells afterwards whether history is left for another turn."""
+
+    def __init__(
+        self,
+        contact: Contact,
+        driver: Driver,
+        sink: Sink,
+        recorder: Recorder,
+        clock: Clock,
+        limits: Limits,
+        purpose: Purpose,
+    ) -> None:
+        self._contact = contact
+        self._driver = driver
+        self._sink = sink
+        self._recorder = recorder
+        self._clock = clock
+        self._limits = limits
+        self._purpose = purpose
+        self._uncommitted: deque[Slice] = deque()
+        self._rows = 0
+        self._frames = 0
+        self._refusals = 0
+        self.more = False
+
+    async def run(self) -> Session:
+        """Hold the session and return what to log; never raises what a meter or the store did wrong."""
+        started = self._clock.now()
+        outcome, detail = OK, ""
+        try:
+            await self._hold()
+        except ReadFailure as failure:
+            outcome, detail = failure.kind.value, str(failure)
+        except NotStored as failure:
+            outcome, detail = NOT_STORED, str(failure)
+        if outcome == OK and self._refusals:
+            detail = f"{self._refusals} of {self._frames} answers were refused by the store, with their reasons"
+        target = self._contact.target
+        return Session(
+            target.site_id,
+            target.meter_id,
+            self._purpose,
+            started,
+            self._clock.now(),
+            outcome,
+            detail,
+            self._rows,
+            self._frames,
+        )
+
+    async def _hold(self) -> None:
+        failure: ReadFailure | None = None
+        try:
+            await self._open_and_talk()
+        except ReadFailure as caught:
+            failure = caught
+        except TimeoutError:
+            message = f"the session did not end within {self._limits.turn_s:g} s"
+            failure = ReadFailure(FailureKind.NO_ANSWER, message)
+        except asyncio.CancelledError:
+            for part in self._uncommitted:
+                for commit in part.commits:
+                    commit.cancel()
+            raise
+        # What was read before the failure is good: it is waited for and counts.
+        await self._settle(0)
+        if failure is not None:
+            raise failure
+
+    async def _open_and_talk(self) -> None:
+        target = self._contact.target
+        async with asyncio.timeout(self._limits.turn_s):
+            session = await self._driver.open(target.endpoint, target.credentials)
+            try:
+                await self._talk(session)
+            finally:
+                await session.close()
+
+    async def _talk(self, session: MeterSession) -> None:
+        identified = self._contact.state.identified_at
+        every = timedelta(seconds=self._limits.identify_every_s)
+        if identified is None or self._clock.now() - identified >= every:
+            await self._identify(session)
+            await self._check_clock(session)
+        budget = self._limits.slices_per_turn
+        for profile in COLLECTED:
+            if profile not in self._contact.absent:
+                budget = await self._collect(session, profile, budget)
+        if self._purpose is Purpose.ON_DEMAND:
+            await self._read_now(session)
+
+    async def _identify(self, session: MeterSession) -> None:
+        """Make sure that the right meter answers: a changed address must not credit one flat's use to another."""
+        plate = await session.nameplate()
+        expected = self._contact.target.serial
+        if plate.serial != expected:
+            raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {plate.serial} answered")
+        self._contact.state = replace(self._contact.state, identified_at=self._clock.now())
+
+    async def _check_clock(self, session: MeterSession) -> None:
+        asked = self._clock.now()
+        shown = await session.clock()
+        now = self._clock.now()
+        drift = round((shown - (asked + (now - asked) / 2)).total_seconds())
+        state = replace(self._contact.state, clock_drift_s=drift)
+        if abs(drift) > self._limits.drift_warn_s and self._limits.set_clock:
+            await session.set_clock(self._clock.now())
+            state = replace(state, clock_drift_s=0, clock_set_at=self._clock.now())
+        self._contact.state = state
+
+    async def _collect(self, session: MeterSession, profile: Profile, budget: int) -> int:
+        """Read what is not collected of a profile, at most ``budget`` slices; return what is left of the budget."""
+        try:
+            span = await self._uncollected(session, profile)
+        except ReadFailure as failure:
+            if failure.kind is not FailureKind.NOT_SUPPORTED or profile is Profile.BLOCK:
+                raise
+            self._contact.absent.add(profile)
+            return budget
+        if span is None:
+            return budget
+        period_s = self._contact.profiles[profile].period_s
+        for part in slices(span.start, span.end, period_s, self._limits.slice_rows):
+            if budget == 0:
+                self.more = True
+                break
+            budget -= 1
+            self._hand_over(profile, await session.read_profile(profile, part.start, part.end))
+            await self._settle(self._limits.outstanding)
+        return budget
+
+    async def _uncollected(self, session: MeterSession, profile: Profile) -> Span | None:
+        """Return the stamps still to be read; None when there can be none."""
+        now = self._clock.now()
+        target = self._contact.target
+        known = self._contact.profiles.get(profile)
+        until = None if known is None else known.collected_until
+        if profile is Profile.DAILY and not midnight_due(target.zone, until, now):
+            return None
+        period_s = await session.capture_period_s(profile)
+        if known is None or known.period_s != period_s:
+            known = replace(
+                known or ProfileState(target.site_id, target.meter_id, profile, period_s), period_s=period_s
+            )
+            self._contact.profiles[profile] = known
+        # A clock that runs ahead stamps rows ahead: they are read, and read again when the clock is right.
+        end = now + SECOND + timedelta(seconds=max(self._contact.state.clock_drift_s or 0, 0))
+        slice_s = max(period_s, 1) * self._limits.slice_rows
+        if until is not None and (end - until).total_seconds() <= slice_s:
+            return Span(until + SECOND, end)
+        oldest = await session.oldest(profile)
+        if oldest is None:
+            return None
+        if known.history_from is None:
+            self._contact.profiles[profile] = replace(known, history_from=oldest)
+        return Span(oldest if until is None else max(oldest, until + SECOND), end)
+
+    def _hand_over(self, profile: Profile, answers: Sequence[Collected]) -> None:
+        """Start storing what was read; an answer without rows is no delivery."""
+        filled = [answer for answer in answers if answer.rows]
+        if not filled:
+            return
+        stamps = _stamps(filled)
+        if not len(stamps):
+            raise ReadFailure(FailureKind.NOT_SUPPORTED, f"no column of {profile.value} is understood")
+        commits = [self._commit(answer) for answer in filled]
+        self._uncommitted.append(Slice(profile, stamps, commits))
+
+    def _commit(self, answer: Collected) -> asyncio.Task[Receipt]:
+        self._rows += answer.rows
+        self._frames += 1
+        delivery = Delivery(self._contact.target.meter_id, answer.frame, answer.series)
+        return asyncio.ensure_future(_stored(self._sink, delivery))
+
+    async def _settle(self, keep: int) -> None:
+        """Wait until at most ``keep`` slices are uncommitted, oldest first.
+
+        Raises:
+            NotStored: one was not committed; it and those behind it count as not read.
+        """
+        while len(self._uncommitted) > keep:
+            part = self._uncommitted.popleft()
+            results = await asyncio.gather(*part.commits, return_exceptions=True)
+            failed = next((result for result in results if isinstance(result, BaseException)), None)
+            if failed is not None:
+                await self._abandon()
+                raise NotStored(f"the store did not take the readings: {failed}") from failed
+            self._refusals += sum(bool(getattr(result, "refusals", ())) for result in results)
+            self._advance(part)
+
+    async def _abandon(self) -> None:
+        waiting = [commit for part in self._uncommitted for commit in part.commits]
+        self._uncommitted.clear()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _advance(self, part: Slice) -> None:
+        """Move the profile's mark over a committed slice, never beyond the present: a fast clock may stamp ahead."""
+        contact, target = self._contact, self._contact.target
+        known = contact.profiles[part.profile]
+        newest = min(datetime.fromtimestamp(int(part.stamps[-1]), UTC), self._clock.now().replace(microsecond=0))
+        before = -1 if known.collected_until is None else int(known.collected_until.timestamp())
+        fresh = part.stamps[(part.stamps > before) & (part.stamps <= int(newest.timestamp()))]
+        if not len(fresh):
+            return
+        state = replace(known, collected_until=newest, received=known.received + len(fresh))
+        contact.profiles[part.profile] = state
+        days = received_by_day(target.zone, fresh) if part.profile is Profile.BLOCK else {}
+        self._recorder.profile(target.organization_id, state, days)
+
+    async def _read_now(self, session: MeterSession) -> None:
+        """Read the registers as they stand at this moment, where the meter has an instantaneous profile."""
+        now = self._clock.now()
+        try:
+            answers = await session.read_profile(Profile.INSTANTANEOUS, now, now + SECOND)
+        except ReadFailure as failure:
+            if failure.kind is not FailureKind.NOT_SUPPORTED:
+                raise
+            return
+        commits = [self._commit(answer) for answer in answers if answer.series]
+        results = await asyncio.gather(*commits, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise NotStored(f"the store did not take the reading: {result}") from result
+
+
+async def _stored(sink: Sink, delivery: Delivery) -> Receipt:
+    return await sink(delivery)
+
+
+def _stamps(answers: Sequence[Collected]) -> NDArray[np.int64]:
+    """Return the distinct stamps of all rows, sorted."""
+    columns = {id(series.at_s): series.at_s for answer in answers for series in answer.series}
+    return np.unique(np.concatenate(list(columns.values()))) if columns else np.empty(0, dtype=np.int64)

@@ -1,0 +1,38 @@
+"""Organizations, people, passwords, sessions and roles: who may act, for whom."""
+
+from demeter.identity.limiter import LoginLimiter
+from demeter.identity.model import Organization, User
+from demeter.identity.roles import PERMISSIONS, RoleName, permissions_of
+from demeter.identity.service import (
+    SESSION_LENGTH,
+    create_organization,
+    create_user,
+    login,
+    logout,
+    new_password,
+    organization_named,
+    scope_of,
+    set_password,
+    signed_in,
+    users,
+)
+
+__all__ = [
+    "PERMISSIONS",
+    "SESSION_LENGTH",
+    "LoginLimiter",
+    "Organization",
+    "RoleName",
+    "User",
+    "create_organization",
+    "create_user",
+    "login",
+    "logout",
+    "new_password",
+    "organization_named",
+    "permissions_of",
+    "scope_of",
+    "set_password",
+    "signed_in",
+    "users",
+]

@@ -1,0 +1,376 @@
+"""What metering's routes send and accept.
+
+Consumption is a decimal string in ``unit`` (kWh or kL), null when nothing is known: never "0" for missing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from demeter.estate.api import SiteAnswer
+from demeter.identity.api import Id, Instant, Month, Wire
+
+Coverage = Annotated[
+    float,  # float: a ratio for display, never computed with
+    Field(ge=0, le=1, description="Share of the time, so far as it has passed, of which consumption is known."),
+]
+Role = Literal["unit", "bulk", "common"]
+CommodityWord = Literal["electricity", "water"]
+DisplayUnit = Literal["kWh", "kL"]
+FlagCode = Literal["normal", "leak", "read_failure", "reconciled", "self_read", "no_readings", "partial"]
+
+
+class QualityAmount(Wire):
+    """How much of a total is of one quality."""
+
+    amount: str
+    slots: int
+
+
+Qualities = dict[str, QualityAmount]
+
+
+class FlagAnswer(Wire):
+    """The one thing to know about a service point's month, in a word, with since when and why."""
+
+    code: FlagCode
+    word: str
+    since: Instant | None
+    detail: str | None
+
+
+class Destination(Wire):
+    """Where a reading goes next: billing, helpdesk, accounting, a person."""
+
+    to: str
+    what: str | None
+
+
+class UnitRow(Wire):
+    """One commodity of one unit, bulk supply or common area in one month."""
+
+    service_point_id: Id
+    unit: str = Field(description="Label of the service point: a unit such as A-1204, or a bulk or common-area supply.")
+    building: str
+    role: Role
+    commodity: CommodityWord
+    consumption: str | None
+    consumption_unit: DisplayUnit
+    coverage: Coverage
+    quality: Qualities
+    flag: FlagAnswer
+    last_read_at: Instant | None
+    goes_to: list[Destination]
+    revision: int | None = Field(description="Revision of the usage statement; null before the first.")
+
+
+class UnitsSummary(Wire):
+    """The sentence above the table, in numbers."""
+
+    units: int
+    meters: int
+    read_today: int = Field(description="Meters with a reading of the site's present day.")
+    meters_due: int = Field(description="Meters that are read by a schedule.")
+    leaks: int
+    read_failures: int
+    self_reads: int
+
+
+class UnitsAnswer(Wire):
+    """Everything the units page shows."""
+
+    site: SiteAnswer
+    month: Month
+    zone: str
+    complete: bool = Field(description="Whether the month is over.")
+    summary: UnitsSummary
+    rows: list[UnitRow]
+
+
+class ServicePointAnswer(Wire):
+    """Where one commodity is delivered."""
+
+    id: Id
+    unit: str
+    building: str
+    role: Role
+    commodity: CommodityWord
+    site_id: Id
+    zone: str
+
+
+class RegisterAnswer(Wire):
+    """A register at an instant."""
+
+    at: Instant
+    value: str
+    unit: DisplayUnit
+    meter_serial: str
+
+
+class TotalAnswer(Wire):
+    """A month's number and what is known about it."""
+
+    consumption: str | None
+    unit: DisplayUnit
+    coverage: Coverage
+    quality: Qualities
+    opening: RegisterAnswer | None
+    closing: RegisterAnswer | None
+    revision: int | None
+    published_at: Instant | None
+
+
+class FlagWithEvidence(FlagAnswer):
+    """A flag and the measurements that raised it."""
+
+    until: Instant | None
+    evidence: dict[str, Any] | None
+
+
+class InstalledMeter(Wire):
+    """A meter at the service point, from-to."""
+
+    id: Id
+    serial: str
+    maker: str | None
+    starts_at: Instant = Field(serialization_alias="from")
+    ends_at: Instant | None = Field(serialization_alias="to")
+    protocol: str | None
+
+
+class ChannelAnswer(Wire):
+    """One measured quantity of one meter."""
+
+    id: Id
+    meter_id: Id
+    code: str = Field(description="OBIS code or another protocol's name of the quantity.")
+    kind: Literal["register", "interval"]
+    unit: str
+    scaler: int
+    interval_s: int
+
+
+class ServicePointPage(Wire):
+    """Everything the unit page shows about one commodity, except its series."""
+
+    service_point: ServicePointAnswer
+    month: Month
+    total: TotalAnswer
+    flags: list[FlagWithEvidence]
+    meters: list[InstalledMeter]
+    channels: list[ChannelAnswer]
+
+
+class IntervalsAnswer(Wire):
+    """Interval consumption as columns: slot i covers ``[start_s + i·interval_s, … + interval_s)``, UTC."""
+
+    start_s: int
+    interval_s: int
+    zone: str
+    unit: Literal["Wh", "L"]
+    scaler: int = Field(description="A value v means v × 10^scaler units.")
+    values: list[int | None]
+    quality: list[int] = Field(
+        description="0 missing, 10 estimated, 20 substituted, 30 self-read, 40 measured, 50 suspect, 60 edited."
+    )
+
+
+class DayAnswer(Wire):
+    """One site-local day."""
+
+    day: str
+    consumption: str | None
+    coverage: Coverage
+    quality: Qualities
+
+
+class DaysAnswer(Wire):
+    """The days of a month."""
+
+    unit: DisplayUnit
+    days: list[DayAnswer]
+
+
+class MonthAnswer(Wire):
+    """One site-local month."""
+
+    month: Month
+    consumption: str | None
+    coverage: Coverage
+    flag: FlagAnswer | None
+
+
+class MonthsAnswer(Wire):
+    """The months with readings, oldest first."""
+
+    unit: DisplayUnit
+    months: list[MonthAnswer]
+
+
+class ExplainedDay(Wire):
+    """One day, as kept and as derived again from the raw frames."""
+
+    day: str
+    consumption: str | None
+    rederived: str | None
+    slots: int
+    matches: bool
+
+
+class ExplainedFrame(Wire):
+    """A raw frame the meter sent, which readings of the month came from."""
+
+    id: Id
+    received_at: Instant
+    codec: str
+    sha256: str
+    rows: int
+    covers_start: Instant | None
+    covers_end: Instant | None
+
+
+class ExplainedEdit(Wire):
+    """A value that was replaced: by what, by whom and why."""
+
+    at: Instant
+    old: str | None
+    new: str | None
+    old_quality: str
+    new_quality: str
+    who: str
+    why: str
+    logged_at: Instant
+
+
+class Difference(Wire):
+    """Where the kept number and the frames do not agree."""
+
+    at: str
+    kept: str | None
+    rederived: str | None
+    detail: str
+
+
+class Explanation(Wire):
+    """The proof of a month's number."""
+
+    matches: bool
+    statement: str = Field(description="The finding as a sentence.")
+    unit: DisplayUnit
+    consumption: str | None
+    rederived: str | None
+    days: list[ExplainedDay]
+    frames: list[ExplainedFrame]
+    edits: list[ExplainedEdit]
+    differences: list[Difference]
+
+
+class SelfRead(Wire):
+    """A register as a person read it."""
+
+    at: Instant
+    register_value: str = Field(
+        alias="register",
+        pattern=r"^\d{1,12}(\.\d{1,6})?$",
+        description="The dial, in kWh or kL.",
+        examples=["1234.567"],
+    )
+    note: str = Field(default="", max_length=500)
+
+
+class SelfReadAnswer(Wire):
+    """What became of a self-read, after it was committed."""
+
+    outcome: Literal["accepted", "accepted_with_flag", "rejected", "needs_check"]
+    reason: str
+
+
+class Share(Wire):
+    """A unit's part of the common area."""
+
+    unit: str
+    share: str = Field(description="Fraction of the whole, as a decimal.")
+    amount: str
+
+
+class ReconciliationRow(Wire):
+    """Bulk meter − units − metered common area = loss, for one building and commodity."""
+
+    building: str
+    commodity: CommodityWord
+    unit: DisplayUnit
+    bulk: str | None
+    units: str | None
+    common: str | None
+    loss: str | None
+    loss_percent: str | None
+    coverage: Coverage
+    verdict: str
+    excluded: list[str] = Field(description="Service points without enough readings, left out on both sides.")
+    shares: list[Share]
+
+
+class ReconciliationAnswer(Wire):
+    """The reconciliation of a site's month."""
+
+    month: Month
+    rows: list[ReconciliationRow]
+
+
+class RegisterRead(Wire):
+    """A register in a usage statement: ``value`` × 10^``scaler`` base units."""
+
+    at: str
+    value: int
+    scaler: int
+    quality: str
+    meter_serial: str
+
+
+class QualityShare(Wire):
+    """How much of a statement's total is of one quality."""
+
+    amount: int
+    slots: int
+
+
+class UsageDocument(Wire):
+    """A usage statement, ``usage/1``: the hand-off to billing. Amounts are ``amount`` × 10^``scaler`` ``unit``."""
+
+    content_schema: str = Field(alias="schema")
+    site_id: int
+    site: str
+    zone: str
+    service_point_id: int
+    service_point: str
+    role: Role
+    commodity: CommodityWord
+    unit: str
+    scaler: int
+    month: Month
+    start: str
+    end: str
+    amount: int | None
+    bridged: int
+    coverage_ppm: int
+    opening: RegisterRead | None
+    closing: RegisterRead | None
+    qualities: dict[str, QualityShare]
+    flags: list[str]
+    interval_s: int
+    intervals: list[int | None]
+    revision: int
+    supersedes: str | None
+    published_at: str | None
+    meters: list[str]
+    content_hash: str
+
+
+class UsageAnswer(Wire):
+    """The newest statement of every service point of a site for one month."""
+
+    month: Month
+    statements: list[UsageDocument]

@@ -1,0 +1,74 @@
+"""One service point: its month, its series, the proof of its number, and self-reads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, authorize
+from demeter.metering.api.models import (
+    DaysAnswer,
+    Explanation,
+    IntervalsAnswer,
+    MonthsAnswer,
+    SelfRead,
+    SelfReadAnswer,
+    ServicePointPage,
+)
+from demeter.runtime.database import Scope
+
+router = APIRouter(prefix="/api/service-points/{service_point_id}", tags=["metering"], responses=REFUSALS)
+Reader = Annotated[Scope, Depends(authorize("metering.read"))]
+Moment = Annotated[datetime, Query(description="ISO 8601 with its offset.")]
+
+
+@router.get("", operation_id="service_point")
+def service_point(
+    service_point_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None
+) -> ServicePointPage:
+    """Show one service point's month: total, quality, registers, flags with their evidence, meters."""
+    raise NotImplementedError
+
+
+@router.get("/intervals", operation_id="intervals")
+def intervals(
+    service_point_id: IdPath, scope: Reader, database: AppDatabase, start: Moment, end: Moment
+) -> IntervalsAnswer:
+    """Return interval consumption over ``[start, end)``, at most 400 days; null where nothing is known."""
+    raise NotImplementedError
+
+
+@router.get("/days", operation_id="days")
+def days(service_point_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None) -> DaysAnswer:
+    """Return each site-local day of a month."""
+    raise NotImplementedError
+
+
+@router.get("/months", operation_id="months")
+def months(service_point_id: IdPath, scope: Reader, database: AppDatabase) -> MonthsAnswer:
+    """Return every month with readings."""
+    raise NotImplementedError
+
+
+@router.get("/explain", operation_id="explain")
+def explain(
+    service_point_id: IdPath,
+    scope: Annotated[Scope, Depends(authorize("metering.explain"))],
+    database: AppDatabase,
+    month: MonthQuery = None,
+) -> Explanation:
+    """Derive a month's number again from the raw frames, and say whether everything matches."""
+    raise NotImplementedError
+
+
+@router.post("/self-reads", operation_id="self_read")
+def self_read(
+    service_point_id: IdPath,
+    body: SelfRead,
+    scope: Annotated[Scope, Depends(authorize("metering.self_read"))],
+    database: AppDatabase,
+) -> SelfReadAnswer:
+    """Accept a register a person read. Answers after the outcome is committed."""
+    raise NotImplementedError

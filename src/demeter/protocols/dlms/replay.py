@@ -1,0 +1,137 @@
+"""From recorded frames back to values: what proof and decoding again use. No association, no I/O.
+
+The counter window is not enforced here: the frames were accepted once, when they came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from demeter.protocols.dlms import apdu
+from demeter.protocols.dlms.apdu import Outcome
+from demeter.protocols.dlms.errors import (
+    DataAccessResult,
+    DlmsError,
+    Malformed,
+    Refused,
+    TagCheckFailed,
+    Truncated,
+    Unsupported,
+)
+from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, suite_keys
+from demeter.protocols.dlms.wrapper import unwrap_all
+
+
+def open_get_response(
+    frames: bytes,
+    encryption_key: bytes | None = None,
+    authentication_key: bytes | None = None,
+    system_title: bytes | None = None,
+) -> bytes:
+    """Return the attribute's A-XDR octets from the wrapper frames received in one GET, joined, in order.
+
+    Keys are needed for ciphered frames only; ``system_title`` (the meter's) for service-specific ciphering, which does
+    not carry it. Error frames that preceded a repeated request must not be among the frames.
+
+    Raises:
+        Refused: the recorded answer was a data-access-result.
+        TagCheckFailed: the frames were altered, or these are other keys.
+        Truncated, Malformed, Unsupported: the frames are not the whole answer to one GET.
+    """
+    result = _single(_opened(frames, encryption_key, authentication_key, system_title))
+    if isinstance(result, DataAccessResult):
+        raise Refused(result)
+    return result
+
+
+def open_get_list_response(
+    frames: bytes,
+    encryption_key: bytes | None = None,
+    authentication_key: bytes | None = None,
+    system_title: bytes | None = None,
+) -> list[bytes | Refused]:
+    """Return the results of one recorded GET with list, refusals in their places; as :func:`open_get_response`."""
+    answers = _opened(frames, encryption_key, authentication_key, system_title)
+    first = answers[0]
+    results: tuple[Outcome, ...]
+    if isinstance(first, apdu.GetListResponse) and len(answers) == 1:
+        results = first.results
+    else:
+        whole = _joined(answers)
+        if isinstance(whole, DataAccessResult):
+            raise Refused(whole)
+        results = apdu.decode_results(whole)
+    return [Refused(result) if isinstance(result, DataAccessResult) else result for result in results]
+
+
+def open_get_values(batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]]) -> list[bytes | DlmsError]:
+    """Open many GET responses that came in one piece, each ``(keys, meter's title or None, protected APDU)``.
+
+    Returns the attributes' A-XDR octets; an error stands where it happened (blocks: Unsupported). For values over many
+    meters hand the result to :func:`demeter.protocols.dlms.profile.profile_columns_batch`.
+    """
+    values = open_many(batch)
+    for place, plain in enumerate(values):
+        if not isinstance(plain, bytes):
+            continue
+        whole = len(plain) > 4 and plain[0] == 0xC4 and plain[1] == 1 and plain[3] == 0
+        values[place] = plain[4:] if whole else _no_value(plain)
+    return values
+
+
+def _no_value(plain: bytes) -> DlmsError:
+    try:
+        answer = apdu.decode(plain)
+    except DlmsError as error:
+        return error
+    if isinstance(answer, apdu.GetResponse) and isinstance(answer.result, DataAccessResult):
+        return Refused(answer.result)
+    return Unsupported("not a GET response in one piece", offset=0)
+
+
+def _opened(
+    frames: bytes, encryption_key: bytes | None, authentication_key: bytes | None, title: bytes | None
+) -> list[apdu.Apdu]:
+    keys = None
+    if encryption_key is not None and authentication_key is not None:
+        keys = suite_keys(encryption_key, authentication_key)
+    answers = [apdu.decode(_plain(frame.apdu, keys, title)) for frame in unwrap_all(frames)]
+    if not answers:
+        raise Truncated("no frame is recorded", offset=0)
+    return answers
+
+
+def _plain(raw: bytes, keys: SuiteKeys | None, title: bytes | None) -> bytes:
+    if not is_ciphered(raw):
+        return raw
+    if keys is None:
+        raise TagCheckFailed("the recorded frames are ciphered and no keys are given")
+    return keys.plaintext(title, raw)
+
+
+def _single(answers: list[apdu.Apdu]) -> Outcome:
+    first = answers[0]
+    if isinstance(first, apdu.GetResponse):
+        if len(answers) > 1:
+            raise Malformed("frames follow a complete answer")
+        return first.result
+    return _joined(answers)
+
+
+def _joined(answers: list[apdu.Apdu]) -> Outcome:
+    """Put blocks together; the last recorded may say instead why the transfer stopped."""
+    parts: list[bytes] = []
+    for number, answer in enumerate(answers, start=1):
+        final = number == len(answers)
+        if isinstance(answer, apdu.GetResponse) and final and isinstance(answer.result, DataAccessResult):
+            return answer.result
+        if not isinstance(answer, apdu.GetBlock):
+            raise Malformed(f"frame {number} is no block of a GET")
+        if isinstance(answer.result, DataAccessResult):
+            return answer.result
+        if answer.number != number:
+            raise Malformed(f"block {answer.number} stands where block {number} belongs")
+        if answer.last is not final:
+            raise (Truncated if final else Malformed)(f"{len(answers)} blocks are not the whole answer")
+        parts.append(answer.result)
+    return b"".join(parts)

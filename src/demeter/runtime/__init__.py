@@ -1,0 +1,1 @@
+"""Machinery every slice stands on: database, secrets, configuration, jobs, logging."""

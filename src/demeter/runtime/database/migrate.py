@@ -1,0 +1,47 @@
+"""Brings a database to the newest schema; one Alembic chain for all slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from demeter.runtime.database.engine import Database, Role, sqlalchemy_url
+
+MIGRATE_LOCK = 0x0DE0_0002
+
+
+def alembic_config(url: str) -> Config:
+    """Return the configuration of the chain for the database at ``url``."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # configparser reads % as interpolation, and libpq URLs escape socket paths with it
+    config.set_main_option("sqlalchemy.url", sqlalchemy_url(url).replace("%", "%%"))
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Run every migration that is not in the database yet; a lock lets only one process do so at a time."""
+    with database.connect(Role.OWNER, autocommit=True) as guard:
+        guard.execute("SELECT pg_advisory_lock(%s)", (MIGRATE_LOCK,))
+        command.upgrade(alembic_config(database.url), "head")
+
+
+def newest_revision() -> str:
+    """Return the newest revision this code knows."""
+    head = ScriptDirectory.from_config(alembic_config("postgresql://")).get_current_head()
+    assert head is not None
+    return head
+
+
+def present_revision(database: Database) -> str | None:
+    """Return the revision the database is at, or None for an empty one."""
+    with database.connect(Role.OWNER, autocommit=True) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM runtime.alembic_version").fetchone()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return None
+    return str(row[0]) if row else None

@@ -1,0 +1,179 @@
+"""Secrets at rest: envelope encryption with AES-256-GCM, the master key outside the database.
+
+A random data key per organization encrypts its secrets (meter keys, passwords); the master key, a file only the owner
+can read, encrypts the data keys. Subject, name and version are bound in as associated data, so a sealed value moved to
+another row does not open. A stolen database without the master key is worthless; rotating the master key rewraps the
+data keys only.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections import defaultdict
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from demeter.kernel import Invalid, NotFound, Unavailable
+from demeter.runtime.database import UnitOfWork
+
+NONCE_BYTES = 12
+KEY_BYTES = 32
+
+
+class MasterKey:
+    """The 256-bit key that wraps data keys."""
+
+    def __init__(self, key: bytes) -> None:
+        """Take the raw key.
+
+        Raises:
+            Invalid: it is not 32 bytes long.
+        """
+        if len(key) != KEY_BYTES:
+            raise Invalid("the master key must be 32 bytes", hint="Restore the key file from your backup.")
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def from_file(cls, path: Path, *, create: bool) -> MasterKey:
+        """Read the key file (base64); with ``create`` make it on first use, readable by the owner only.
+
+        Raises:
+            Unavailable: the file is missing and ``create`` is off.
+            Invalid: it does not hold a key.
+        """
+        if not path.exists():
+            if not create:
+                raise Unavailable(
+                    f"no master key at {path}", code="no_master_key", hint="Restore it from your backup of the key."
+                )
+            path.touch(mode=0o600)
+            path.write_text(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() + "\n")
+        try:
+            return cls(base64.b64decode(path.read_text().strip(), validate=True))
+        except ValueError as error:
+            raise Invalid(f"{path} does not hold a master key", hint="Restore it from your backup.") from error
+
+    def wrap(self, data_key: bytes, bound_to: bytes) -> bytes:
+        """Encrypt a data key."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, data_key, bound_to)
+
+    def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
+        """Decrypt a data key.
+
+        Raises:
+            Unavailable: the master key is not the one it was wrapped with.
+        """
+        try:
+            return self._cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], bound_to)
+        except InvalidTag as error:
+            raise Unavailable(
+                "the master key does not fit this database",
+                code="wrong_master_key",
+                hint="Put back the master key file this database was set up with.",
+            ) from error
+
+
+class SecretBox:
+    """Seals and opens the secrets of the unit of work's organization."""
+
+    def __init__(self, master: MasterKey) -> None:
+        self._master = master
+        self._data_keys: dict[tuple[int, int], AESGCM] = {}
+
+    def seal(self, work: UnitOfWork, subject: str, name: str, value: bytes) -> int:
+        """Store a new version of the secret ``name`` of ``subject`` (``meter:12``) and return its version.
+
+        Older versions stay, so that frames received under an old key can be decoded again.
+        """
+        organization = work.scope.organization_id
+        found = work.raw.execute(
+            "SELECT coalesce(max(version), 0) FROM runtime.secret"
+            " WHERE organization_id = %s AND subject = %s AND name = %s",
+            (organization, subject, name),
+        ).fetchone()
+        version = int(found[0] if found else 0) + 1
+        key_version = self._newest_data_key(work)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = nonce + self._cipher(work, key_version).encrypt(nonce, value, _bound(subject, name, version))
+        work.raw.execute(
+            "INSERT INTO runtime.secret (organization_id, subject, name, version, data_key_version, sealed)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            (organization, subject, name, version, key_version, sealed),
+        )
+        return version
+
+    def open(self, work: UnitOfWork, subject: str, name: str, version: int | None = None) -> bytes:
+        """Return a secret, its newest version unless one is named.
+
+        Raises:
+            NotFound: there is no such secret.
+            Unavailable: the master key does not fit.
+        """
+        row = work.raw.execute(
+            "SELECT version, data_key_version, sealed FROM runtime.secret"
+            " WHERE organization_id = %s AND subject = %s AND name = %s AND version = coalesce(%s, version)"
+            " ORDER BY version DESC LIMIT 1",
+            (work.scope.organization_id, subject, name, version),
+        ).fetchone()
+        if row is None:
+            raise NotFound(f"no secret {name} for {subject}", hint="Enter the meter's keys first.")
+        return self._unseal(work, subject, name, (row[0], row[1], row[2]))
+
+    def open_all(self, work: UnitOfWork, subject_prefix: str) -> dict[str, dict[str, bytes]]:
+        """Return the newest version of every secret whose subject starts with the prefix, in one round trip."""
+        rows = work.raw.execute(
+            "SELECT DISTINCT ON (subject, name) subject, name, version, data_key_version, sealed FROM runtime.secret"
+            " WHERE organization_id = %s AND starts_with(subject, %s) ORDER BY subject, name, version DESC",
+            (work.scope.organization_id, subject_prefix),
+        ).fetchall()
+        opened: dict[str, dict[str, bytes]] = defaultdict(dict)
+        for subject, name, version, key_version, sealed in rows:
+            opened[subject][name] = self._unseal(work, subject, name, (version, key_version, sealed))
+        return dict(opened)
+
+    def newest_versions(self, work: UnitOfWork, subject_prefix: str, name: str) -> dict[str, int]:
+        """Return the newest version of the secret ``name`` of every subject that starts with the prefix."""
+        rows = work.raw.execute(
+            "SELECT subject, max(version) FROM runtime.secret"
+            " WHERE organization_id = %s AND starts_with(subject, %s) AND name = %s GROUP BY subject",
+            (work.scope.organization_id, subject_prefix, name),
+        ).fetchall()
+        return {str(subject): int(version) for subject, version in rows}
+
+    def _unseal(self, work: UnitOfWork, subject: str, name: str, row: tuple[int, int, bytes]) -> bytes:
+        version, key_version, sealed = row
+        cipher = self._cipher(work, key_version)
+        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(subject, name, version))
+
+    def _newest_data_key(self, work: UnitOfWork) -> int:
+        organization = work.scope.organization_id
+        row = work.raw.execute(
+            "SELECT max(version) FROM runtime.data_key WHERE organization_id = %s", (organization,)
+        ).fetchone()
+        if row and row[0]:
+            return int(row[0])
+        wrapped = self._master.wrap(secrets.token_bytes(KEY_BYTES), str(organization).encode())
+        work.raw.execute(
+            "INSERT INTO runtime.data_key (organization_id, version, wrapped) VALUES (%s, 1, %s)"
+            " ON CONFLICT DO NOTHING",  # another transaction may have made the first key meanwhile: theirs counts
+            (organization, wrapped),
+        )
+        return 1
+
+    def _cipher(self, work: UnitOfWork, version: int) -> AESGCM:
+        place = (work.scope.organization_id, version)
+        if place not in self._data_keys:
+            row = work.raw.execute(
+                "SELECT wrapped FROM runtime.data_key WHERE organization_id = %s AND version = %s", place
+            ).fetchone()
+            assert row is not None
+            self._data_keys[place] = AESGCM(self._master.unwrap(row[0], str(place[0]).encode()))
+        return self._data_keys[place]
+
+
+def _bound(subject: str, name: str, version: int) -> bytes:
+    return f"{subject}\x1f{name}\x1f{version}".encode()

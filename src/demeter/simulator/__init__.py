@@ -1,0 +1,35 @@
+"""Simulated meters that speak their real protocol: the society of the demonstration, the peers of the tests."""
+
+from demeter.simulator.control import ask
+from demeter.simulator.faults import Fault, FaultKind
+from demeter.simulator.fleet import (
+    FleetConfig,
+    LoadConfig,
+    MeterConfig,
+    MeterKind,
+    Role,
+    fleet_from_record,
+    fleet_record,
+    load_fleet,
+    save_fleet,
+)
+from demeter.simulator.simulation import Address, Simulation
+from demeter.simulator.society import housing_society
+
+__all__ = [
+    "Address",
+    "Fault",
+    "FaultKind",
+    "FleetConfig",
+    "LoadConfig",
+    "MeterConfig",
+    "MeterKind",
+    "Role",
+    "Simulation",
+    "ask",
+    "fleet_from_record",
+    "fleet_record",
+    "housing_society",
+    "load_fleet",
+    "save_fleet",
+]

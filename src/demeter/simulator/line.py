@@ -1,0 +1,180 @@
+"""The line to meters: TCP connections with wrapper frames, and everything that can go wrong on them.
+
+A connection leads to one meter, or to many told apart by the destination address of each frame. Faults of the line
+(offline, slow, garbage, truncate, replay, reboot) happen here, below the object model, as they do in the field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import cast
+
+from demeter.protocols.dlms.errors import DlmsError
+from demeter.protocols.dlms.security import Counters
+from demeter.protocols.dlms.server import ServerSession, ServerSettings
+from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
+from demeter.simulator.faults import FaultKind
+from demeter.simulator.meter import Meter
+from demeter.simulator.model.meter_model import OPEN_OBJECTS, MeterModel
+from demeter.simulator.noise import draw
+
+_COUNTER_ORIGIN_S = 1_700_000_000
+_COUNTERS_A_SECOND = 16
+
+
+class MeterHost:
+    """One meter on the line: what its connections share."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.connections: set[Connection] = set()
+        self._model: MeterModel | None = None
+        # A meter never uses an invocation counter twice, not even after this process was killed: counters start from
+        # the time, faster than any meter answers, and reach 32 bits in the year 2032.
+        elapsed_s = max(meter.true_now_s() - _COUNTER_ORIGIN_S, 0)
+        self._counters = Counters(elapsed_s * _COUNTERS_A_SECOND & 0xFFFF_FFFF, 0)
+        self._answers = 0
+        self._last_answer = b""
+        config = meter.config
+        self._settings = ServerSettings(
+            bytes.fromhex(config.system_title),
+            bytes.fromhex(config.encryption_key),
+            bytes.fromhex(config.authentication_key),
+            config.password.encode(),
+            public_objects=OPEN_OBJECTS,
+        )
+
+    def session(self) -> ServerSession:
+        """Return the associations of a new connection; the object model is built for the first one."""
+        if self._model is None:
+            self._model = MeterModel(self.meter)
+        return ServerSession(self._model, self._settings, self._counters)
+
+    def drop_connections(self) -> None:
+        """Lose every connection and association, as a reboot does."""
+        for connection in list(self.connections):
+            connection.lose(self)
+
+    def unreachable(self) -> str:
+        """Return why nobody reaches the meter now: ``silent``, ``closed``, or empty when it answers."""
+        now_s = self.meter.true_now_s()
+        book = self.meter.book
+        offline = book.active(FaultKind.OFFLINE, now_s)
+        if offline is not None:
+            return offline.mode
+        down = book.active(FaultKind.OUTAGE, now_s) or book.active(FaultKind.REBOOT, now_s)
+        return "silent" if down else ""
+
+    def spoil(self, answer: bytes) -> tuple[bytes, bool]:
+        """Return what the faults of the line make of an answer, and whether the connection ends with it."""
+        now_s = self.meter.true_now_s()
+        book = self.meter.book
+        self._answers += 1
+        previous, self._last_answer = self._last_answer, answer
+        replay = book.active(FaultKind.REPLAY, now_s)
+        if replay is not None and previous and self._answers % replay.one_in == 0:
+            answer = previous
+        garbage = book.active(FaultKind.GARBAGE, now_s)
+        if garbage is not None and self._answers % garbage.one_in == 0:
+            answer = _mutated(answer, garbage.seed, self._answers)
+        cut = book.active(FaultKind.TRUNCATE, now_s)
+        return (answer, False) if cut is None else (answer[: cut.bytes], True)
+
+    def delay_s(self) -> float:
+        """Return how long answers are held back now, in seconds."""
+        slow = self.meter.book.active(FaultKind.SLOW, self.meter.true_now_s())
+        return 0.0 if slow is None else slow.delay_ms / 1000
+
+
+def _mutated(answer: bytes, seed: int, number: int) -> bytes:
+    """Return the answer with one to four octets changed, the same ones for the same seed and number."""
+    spoiled = bytearray(answer)
+    for turn in range(draw(seed, 300, number, 1, 4)):
+        place = draw(seed, 301 + turn, number, 0, len(spoiled) - 1)
+        spoiled[place] ^= draw(seed, 311 + turn, number, 1, 255)
+    return bytes(spoiled)
+
+
+class Connection(asyncio.Protocol):
+    """One TCP connection to the meters behind a port, keyed by their address on it (None: the only one)."""
+
+    def __init__(self, hosts: Mapping[int | None, MeterHost]) -> None:
+        self._hosts = hosts
+        self._only = hosts.get(None)
+        self._sessions: dict[int, ServerSession] = {}
+        self._unwrapper = Unwrapper()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, unless the only meter behind it is known to be off."""
+        self._transport = cast("asyncio.Transport", transport)
+        if self._only is not None:
+            self._only.connections.add(self)
+            if self._only.unreachable() == "closed":
+                self.abort()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the connection and its associations."""
+        self._transport = None
+        for host in self._hosts.values():
+            host.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole frame; a stream out of step is ended, as nothing can bring it back into step."""
+        try:
+            frames = self._unwrapper.feed(data)
+        except DlmsError:
+            self.abort()
+            return
+        for frame in frames:
+            self._serve(frame)
+
+    def pause_writing(self) -> None:
+        """Stop reading requests while the client does not read answers."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on reading requests."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def lose(self, host: MeterHost) -> None:
+        """End what leads to one meter: the connection, or its associations if other meters are behind it."""
+        if self._only is not None:
+            self.abort()
+        self._sessions.pop(host.meter.config.server_sap, None)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _serve(self, frame: WrapperFrame) -> None:
+        host = self._only or self._hosts.get(frame.destination)
+        if host is None:
+            return  # no meter at this address: nobody answers
+        unreachable = host.unreachable()
+        if unreachable:
+            if unreachable == "closed" and self._only is not None:
+                self.abort()
+            return
+        session = self._sessions.get(frame.destination)
+        if session is None:
+            session = self._sessions[frame.destination] = host.session()
+            host.connections.add(self)
+        answer = session.receive(frame.source, frame.apdu)
+        spoiled, ends = host.spoil(wrap(answer, frame.destination, frame.source))
+        delay_s = host.delay_s()
+        if delay_s:
+            asyncio.get_running_loop().call_later(delay_s, self._send, spoiled, ends)
+        else:
+            self._send(spoiled, ends)
+
+    def _send(self, answer: bytes, ends: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(answer)
+        if ends:
+            self._transport.close()

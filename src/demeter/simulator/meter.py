@@ -1,0 +1,217 @@
+"""One simulated meter: its clock, its load, its registers and the stamps of what it remembers. No protocol here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demeter.kernel import Clock, Invalid, day_start, local_day, month_span
+from demeter.simulator.faults import Fault, FaultBook, FaultKind, FaultyLoad
+from demeter.simulator.fleet import FleetConfig, LoadConfig, MeterConfig, epoch_s
+from demeter.simulator.load_shapes import SHAPES
+from demeter.simulator.loads import BulkLoad, Calibration, Load, ShapedLoad, SteadyLoad, amounts
+from demeter.simulator.noise import IntArray
+from demeter.simulator.registers import Register
+from demeter.simulator.replay import RecordedLoad, Recording, read_recording
+
+MONTHS_KEPT = 13
+POWER_FAILED, POWER_RESTORED, CLOCK_SET = 101, 102, 151
+"""Event codes of IS 15959."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterEvent:
+    """Something the meter noticed: UTC epoch seconds of its clock, and the code of the companion standard."""
+
+    at_s: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a profile: int64[n] ``stamps``, and the values where they are recorded and not computed."""
+
+    stamps: IntArray
+    recorded: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+    def __getitem__(self, chosen: slice | NDArray[np.bool_]) -> Rows:
+        return Rows(self.stamps[chosen], None if self.recorded is None else self.recorded[chosen])
+
+
+class Meter:
+    """The physical side of a meter. Instants are UTC epoch seconds; amounts are in 10**``scaler`` of Wh or litre."""
+
+    def __init__(
+        self, config: MeterConfig, zone: str, origin_s: int, load: Load, recording: Recording | None, clock: Clock
+    ) -> None:
+        self.config = config
+        self.zone = zone
+        self.book = FaultBook(config.faults)
+        self.load = FaultyLoad(load, self.book)
+        self.recording = recording
+        self.scaler = 0 if recording is None else recording.scaler
+        self.period_s = config.interval_s if recording is None else recording.period_s
+        self._clock = clock
+        self._noted: list[MeterEvent] = []
+        self._origin_s = -(-origin_s // self.period_s) * self.period_s
+        self.per_unit: int = 10**-self.scaler
+        self.opening = config.opening * self.per_unit
+        self.modulus: int = 10**config.dial_digits * self.per_unit
+        self.register = Register(self.load, self.opening, self.modulus, self.book)
+
+    def true_now_s(self) -> int:
+        """Return the present instant."""
+        return int(self._clock.now().timestamp())
+
+    def now_s(self) -> int:
+        """Return what the meter's own clock shows."""
+        at_s = self.true_now_s()
+        return at_s + self.book.drift_s(at_s)
+
+    def now_row(self) -> Rows:
+        """Return the one row that stands for the present instant of the meter's clock."""
+        return Rows(np.array([self.now_s()], dtype=np.int64))
+
+    def latest_row(self) -> Rows:
+        """Return the newest row of the load profile, if there is one."""
+        return self.block_rows()[-1:]
+
+    def block_rows(self) -> Rows:
+        """Return the rows of the load profile the meter still holds, stamped at their intervals' ends, oldest first."""
+        if self.recording is not None:
+            held = Rows(self.recording.end_s, self.recording.values)
+            return held[-self.config.entries :]
+        last = self.now_s() // self.period_s * self.period_s
+        first = max(self._origin_s + self.period_s, last - (self.config.entries - 1) * self.period_s)
+        stamps = np.arange(first, last + 1, self.period_s, dtype=np.int64)
+        return Rows(stamps[~self.book.unpowered(stamps, self.period_s)])
+
+    def block_amounts(self, rows: Rows) -> IntArray:
+        """Return the meter's amount in the interval that ends at each row's stamp."""
+        return self.interval_amounts(self.load, rows) if rows.recorded is None else rows.recorded
+
+    def interval_amounts(self, load: Load, rows: Rows) -> IntArray:
+        """Return a load's amount in the interval that ends at each row's stamp."""
+        stamps = rows.stamps
+        unbroken = len(stamps) > 1 and bool((np.diff(stamps) == self.period_s).all())
+        if unbroken:
+            return amounts(load, np.concatenate([stamps[:1] - self.period_s, stamps]))
+        between: IntArray = load.total(stamps) - load.total(stamps - self.period_s)
+        return between
+
+    def daily_rows(self) -> Rows:
+        """Return a row for each local midnight the meter remembers, oldest first."""
+        first, last = self._held()
+        kept = self.config.entries * self.period_s // 86_400 + 1
+        midnights = np.array(_midnights(self.zone, first // 86_400, last // 86_400), dtype=np.int64)
+        return Rows(midnights[(midnights >= first) & (midnights <= last)][-kept:])
+
+    def billing_rows(self) -> Rows:
+        """Return a row for each local start of a month the meter remembers, oldest first."""
+        here = ZoneInfo(self.zone)
+        midnights = self.daily_rows().stamps.tolist()
+        starts = [at_s for at_s in midnights if datetime.fromtimestamp(at_s, UTC).astimezone(here).day == 1]
+        return Rows(np.array(starts[-MONTHS_KEPT:], dtype=np.int64))
+
+    def month_start_before(self, at_s: int) -> int:
+        """Return the start of the local month that ends or runs at an instant, at the earliest the meter's origin."""
+        before = local_day(self.zone, datetime.fromtimestamp(at_s - 1, UTC))
+        return max(epoch_s(day_start(self.zone, before.replace(day=1))), self._origin_s)
+
+    def set_clock(self, at_s: int) -> None:
+        """Set the meter's own clock; the meter notes it as an event."""
+        now_s = self.true_now_s()
+        self.book.clear(FaultKind.DRIFT, now_s)
+        self.book.add(Fault(FaultKind.DRIFT, now_s, seconds=at_s - now_s))
+        self._noted.append(MeterEvent(at_s, CLOCK_SET))
+
+    def outages(self) -> list[Fault]:
+        """Return the supply failures so far, reboots among them."""
+        now_s = self.true_now_s()
+        failures = self.book.of(FaultKind.OUTAGE) + self.book.of(FaultKind.REBOOT)
+        return sorted((fault for fault in failures if fault.since_s <= now_s), key=lambda fault: fault.since_s)
+
+    def events(self) -> list[MeterEvent]:
+        """Return what the meter noticed so far, oldest first."""
+        now_s = self.true_now_s()
+        found = list(self._noted)
+        for fault in self.outages():
+            found.append(MeterEvent(fault.since_s, POWER_FAILED))
+            if fault.until_s is not None and fault.until_s <= now_s:
+                found.append(MeterEvent(fault.until_s, POWER_RESTORED))
+        return sorted(found, key=lambda event: event.at_s)
+
+    def _held(self) -> tuple[int, int]:
+        """Return the first and last instant the daily rows may stand for."""
+        if self.recording is None:
+            return self._origin_s, self.now_s()
+        if len(self.recording.end_s) == 0:
+            return 0, 0
+        return int(self.recording.end_s[0]), int(self.recording.end_s[-1])
+
+
+def build_meters(fleet: FleetConfig, clock: Clock, folder: Path = Path()) -> dict[str, Meter]:
+    """Build all meters of a fleet by name; bulk meters may name any meter as a part. ``folder`` holds the recordings.
+
+    Raises:
+        Invalid: a load names an unknown shape or part, or parts that go round in a circle.
+        Unavailable: a recording cannot be read.
+    """
+    built: dict[str, Meter] = {}
+    waiting = list(fleet.meters)
+    while waiting:
+        ready = [config for config in waiting if all(part in built for part in config.load.parts)]
+        if not ready:
+            raise Invalid(f"meter {waiting[0].name!r} is a sum of meters that do not exist or of itself")
+        for config in ready:
+            built[config.name] = _meter(fleet, config, built, clock, folder)
+        waiting = [config for config in waiting if config.name not in built]
+    return {config.name: built[config.name] for config in fleet.meters}
+
+
+def _meter(fleet: FleetConfig, config: MeterConfig, built: Mapping[str, Meter], clock: Clock, folder: Path) -> Meter:
+    load = config.load
+    if load.shape == "replay":
+        recording = read_recording(
+            folder / load.file, unit_scaler=load.unit_scaler, period_s=config.interval_s, shift_s=load.shift_s
+        )
+        return Meter(config, fleet.zone, fleet.history_start_s, RecordedLoad(recording), recording, clock)
+    parts = [built[name].load for name in load.parts]
+    return Meter(config, fleet.zone, fleet.history_start_s, _load(fleet, load, parts), None, clock)
+
+
+def _load(fleet: FleetConfig, load: LoadConfig, parts: Sequence[Load]) -> Load:
+    if load.shape == "steady":
+        return SteadyLoad(load.per_hour, fleet.history_start_s)
+    if load.shape == "bulk":
+        return BulkLoad(parts, load.loss_permille, fleet.history_start_s)
+    shape = SHAPES.get(load.shape)
+    if shape is None:
+        raise Invalid(f"unknown load shape {load.shape!r}", hint="known: steady, bulk, replay, " + ", ".join(SHAPES))
+    return ShapedLoad(shape, load.seed, fleet.history_start_s, fleet.zone, _calibration(fleet.zone, load))
+
+
+def _calibration(zone: str, load: LoadConfig) -> Calibration | None:
+    if not load.month:
+        return None
+    span = month_span(zone, int(load.month[:4]), int(load.month[5:7]))
+    return Calibration(epoch_s(span.start), epoch_s(span.end), load.month_total)
+
+
+@lru_cache(maxsize=64)
+def _midnights(zone: str, first_day: int, last_day: int) -> tuple[int, ...]:
+    """Return the local midnights near the UTC days ``first_day`` to ``last_day`` since 1970, both with a margin."""
+    origin = datetime.fromtimestamp(0, UTC)
+    first = local_day(zone, origin).toordinal() + first_day - 1
+    days = range(first, first + last_day - first_day + 3)
+    return tuple(epoch_s(day_start(zone, origin.date().fromordinal(day))) for day in days)

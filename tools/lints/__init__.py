@@ -1,0 +1,1 @@
+"""Demeter's own lints: rules a general linter cannot know. Run: ``python -m tools.lints src``."""

@@ -1,0 +1,98 @@
+import type { QueryClient } from '@tanstack/react-query'
+import { createContext, useContext, useEffect, useState } from 'react'
+import { queryClient } from './queries'
+import type { MeterRow, UnitsPage } from './types'
+
+/** A new reading has been stored. */
+interface ReadingNotice {
+  meter_id: string
+  service_point_id: string
+  at: string
+}
+
+/** How long notices are gathered before the pages ask again: a poll of a whole site brings hundreds at once. */
+const GATHER_MS = 1_500
+const POLL_MS = 60_000
+/** Stands for every service point on show. */
+const ALL = '*'
+
+const later = (old: string | null, now: string) => (old === null || Date.parse(old) < Date.parse(now) ? now : old)
+
+/** Shows the time of the new reading at once; the amounts follow when the server is asked. */
+function patch(client: QueryClient, site: string, notice: ReadingNotice): void {
+  client.setQueriesData<UnitsPage>({ queryKey: ['units', site] }, (page) =>
+    page && {
+      ...page,
+      rows: page.rows.map((row) =>
+        row.service_point_id === notice.service_point_id
+          ? { ...row, last_read_at: later(row.last_read_at, notice.at) }
+          : row,
+      ),
+    },
+  )
+  client.setQueryData<MeterRow[]>(['meters', site], (meters) =>
+    meters?.map((meter) =>
+      meter.id === notice.meter_id ? { ...meter, last_read_at: later(meter.last_read_at, notice.at) } : meter,
+    ),
+  )
+}
+
+function refresh(client: QueryClient, site: string, points: Iterable<string>): void {
+  for (const key of ['units', 'meters', 'reconciliation']) void client.invalidateQueries({ queryKey: [key, site] })
+  for (const id of points) {
+    // The proof is derived on request only: it is not repeated for every new reading.
+    const queryKey = id === ALL ? ['service-point'] : ['service-point', id]
+    void client.invalidateQueries({ queryKey, predicate: (query) => query.queryKey[2] !== 'explain' })
+  }
+}
+
+function listen(site: string, onState: (live: boolean) => void): () => void {
+  const source = new EventSource(`/api/stream?site=${encodeURIComponent(site)}`)
+  const changed = new Set<string>()
+  let gathering: ReturnType<typeof setTimeout> | undefined
+  let wasDown = false
+
+  const settle = () => {
+    gathering = undefined
+    refresh(queryClient, site, [...changed])
+    changed.clear()
+  }
+  source.addEventListener('open', () => {
+    onState(true)
+    // What arrived while the line was down was not announced to us.
+    if (wasDown) refresh(queryClient, site, [ALL])
+    wasDown = false
+  })
+  source.addEventListener('error', () => {
+    wasDown = true
+    onState(false)
+  })
+  source.addEventListener('reading', (event) => {
+    const notice = JSON.parse((event as MessageEvent<string>).data) as ReadingNotice
+    patch(queryClient, site, notice)
+    changed.add(notice.service_point_id)
+    gathering ??= setTimeout(settle, GATHER_MS)
+  })
+  // So much arrived that it was not announced one by one.
+  source.addEventListener('resync', () => refresh(queryClient, site, [ALL]))
+  return () => {
+    clearTimeout(gathering)
+    source.close()
+  }
+}
+
+/** Follows the site's new readings; while the stream is down, asks every minute. Returns whether it is live. */
+export function useReadingStream(site: string | undefined): boolean {
+  const [live, setLive] = useState(false)
+  useEffect(() => (site ? listen(site, setLive) : undefined), [site])
+  useEffect(() => {
+    if (live || !site) return undefined
+    const timer = setInterval(() => refresh(queryClient, site, [ALL]), POLL_MS)
+    return () => clearInterval(timer)
+  }, [live, site])
+  return live
+}
+
+const LiveContext = createContext(false)
+export const LiveProvider = LiveContext.Provider
+export const useLive = () => useContext(LiveContext)

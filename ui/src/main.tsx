@@ -1,0 +1,27 @@
+import './theme/mantine.css'
+import './theme/tokens.css'
+import './theme/base.css'
+import './i18n'
+import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core'
+import { QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { queryClient } from './api/queries'
+import { router } from './router'
+import { theme, variables } from './theme/theme'
+
+const colours = localStorageColorSchemeManager({ key: 'demeter-colours' })
+
+createRoot(document.getElementById('root') as HTMLElement).render(
+  <StrictMode>
+    <MantineProvider
+      theme={theme} cssVariablesResolver={variables} colorSchemeManager={colours} defaultColorScheme="auto"
+      deduplicateCssVariables={false}
+    >
+      <QueryClientProvider client={queryClient}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+)
