@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from tests.unit.protocols.dlms.dlms_strategies import assert_same_profile, assert_same_rows, outcome
 
 from demeter.protocols.dlms.axdr import decode_all, encode
 from demeter.protocols.dlms.cosem_time import CosemDateTime
@@ -37,6 +36,7 @@ from demeter.protocols.dlms.vector import (
     encode_rows,
     repeated,
 )
+from tests.unit.protocols.dlms.dlms_strategies import assert_same_profile, assert_same_rows, outcome
 
 LIMIT_S = 0.05
 ZONE = ZoneInfo("Asia/Kolkata")
