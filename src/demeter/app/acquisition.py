@@ -13,9 +13,8 @@ import uvloop
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
 from demeter.headend import Collector, Limits
-from demeter.ingest import IngestWriter, Receipt
+from demeter.ingest import IngestWriter
 from demeter.runtime import logging
-from demeter.sdk import Delivery
 
 log = logging.get("acquisition")
 
@@ -23,14 +22,9 @@ log = logging.get("acquisition")
 async def collect(wiring: Wiring) -> None:
     """Collect from all meters until cancelled or told to stop by a signal."""
     end_with_parent()
-    writer = IngestWriter(wiring.database)
-    writer.start()
-
-    async def sink(delivery: Delivery) -> Receipt:
-        return await asyncio.wrap_future(await asyncio.to_thread(writer.submit, delivery))
-
+    writer = IngestWriter(wiring.database, wiring.decoders())
     limits = Limits(schedule_s=wiring.settings.read_interval_s)
-    collector = Collector(wiring.database, wiring.drivers(), sink, wiring.secrets, limits=limits)
+    collector = Collector(wiring.database, wiring.drivers(), writer.accept, wiring.secrets, limits=limits)
     running = asyncio.create_task(collector.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -107,7 +107,7 @@ class Grid:
 
 def _day_index(anchor: Int64s, bounds: Int64s) -> Int64s:
     # Days are 24 h but for clock changes, so the guess is off by one at most; the loop also covers skipped days.
-    index = (anchor - bounds[0]) // DAY_S
+    index: Int64s = (anchor - bounds[0]) // DAY_S
     np.clip(index, 0, len(bounds) - 2, out=index)
     while (late := anchor >= bounds[index + 1]).any():
         index += late
