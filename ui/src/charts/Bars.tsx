@@ -53,7 +53,7 @@ function optionsOf(bars: Bar[], look: Look, label: string): EChartsCoreOption {
     animation: false,
     aria: { enabled: true, label: { description: label } },
     textStyle: { fontFamily: 'inherit' },
-    grid: { left: 8, right: 8, top: 14, bottom: 4, containLabel: true },
+    grid: { left: 8, right: 8, top: 14, bottom: 10, containLabel: true },
     tooltip: {
       trigger: 'axis', axisPointer: { type: 'shadow', shadowStyle: { color: palette.sunken, opacity: 0.6 } },
       backgroundColor: palette.surface, borderColor: palette.line, textStyle: { color: palette.ink, fontSize: 13 },

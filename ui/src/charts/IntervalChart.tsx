@@ -156,8 +156,11 @@ function Tip({ hover: { slot, left, flip }, intervals, place }: { hover: Hover; 
   )
 }
 
-/** "Thu 5 Nov, 08:15–08:30": the half-open interval a value belongs to. */
+/** "Thu 5 Nov, 08:15 – 08:30": the half-open interval a value belongs to. */
 export function slotSpan(slot: { start: number; end: number }, { zone, locale }: Place): string {
   const [start, end] = [new Date(slot.start * 1000), new Date(slot.end * 1000)]
-  return `${dayName(localDay(start, zone), locale)}, ${clock(start, zone, locale)}–${clock(end, zone, locale)}`
+  const [first, last] = [localDay(start, zone), localDay(end, zone)]
+  // A span that ends with its day, or is longer than one, names the day it ends on.
+  const lastDay = first === last || slot.end - slot.start < 86_400 && clock(end, zone, locale) === '00:00' ? '' : `${dayName(last, locale)}, `
+  return `${dayName(first, locale)}, ${clock(start, zone, locale)} – ${lastDay}${clock(end, zone, locale)}`
 }

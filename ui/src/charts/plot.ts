@@ -2,6 +2,7 @@ import uPlot from 'uplot'
 import type { Intervals } from '@/api/types'
 import { clock, dayName, localClock } from '@/format/time'
 import type { Place } from '@/format/site'
+import { qualityKey } from '@/format/quality'
 import type { Palette } from '@/theme/palette'
 import { hatch } from './hatch'
 import { curvesOf, gapsOf, marksOf } from './slots'
@@ -88,7 +89,7 @@ function drawGaps(plot: uPlot, { intervals, nowS }: Scene, palette: Palette): vo
   pen.restore()
 }
 
-/** A small triangle over every edited or doubted value. */
+/** A small triangle over every edited value, a diamond over every doubted one. */
 function drawMarks(plot: uPlot, { intervals }: Scene, palette: Palette): void {
   const pen = plot.ctx
   const size = MARK_PX * devicePixelRatio
@@ -101,10 +102,12 @@ function drawMarks(plot: uPlot, { intervals }: Scene, palette: Palette): void {
     if (at < (min ?? 0) || at > (max ?? 0) || value === null || value === undefined) continue
     const x = plot.valToPos(at, 'x', true)
     const y = Math.max(plot.valToPos(value * 10 ** intervals.scaler, 'y', true) - 3 * devicePixelRatio, plot.bbox.top + 2 * size)
+    const doubted = qualityKey(intervals.quality[index] ?? 0) === 'suspect'
     pen.beginPath()
     pen.moveTo(x, y)
-    pen.lineTo(x - size, y - 1.7 * size)
-    pen.lineTo(x + size, y - 1.7 * size)
+    pen.lineTo(x - size, y - (doubted ? 1.2 : 1.7) * size)
+    if (doubted) pen.lineTo(x, y - 2.4 * size)
+    pen.lineTo(x + size, y - (doubted ? 1.2 : 1.7) * size)
     pen.fill()
   }
   pen.restore()

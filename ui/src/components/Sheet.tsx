@@ -18,6 +18,8 @@ export interface Column<T> {
   text: (row: T) => string
   order?: (a: T, b: T) => number
   end?: boolean
+  /** False for a column of buttons: it has nothing to export. */
+  exported?: boolean
 }
 
 /** "unit" ascending, "-unit" descending, "" in the order given. */
@@ -206,5 +208,6 @@ export function sheetCsv<T>(rows: T[], columns: Column<T>[], sort: Sort): string
   const turn = sort.startsWith('-') ? -1 : 1
   const order = column?.order
   const sorted = order ? rows.toSorted((a, b) => turn * order(a, b)) : rows
-  return csv(columns.map((one) => one.title), sorted.map((row) => columns.map((one) => one.text(row).replaceAll('\u00a0', ' '))))
+  const kept = columns.filter((one) => one.exported !== false)
+  return csv(kept.map((one) => one.title), sorted.map((row) => kept.map((one) => one.text(row).replaceAll('\u00a0', ' '))))
 }

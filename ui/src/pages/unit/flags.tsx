@@ -10,11 +10,11 @@ import classes from './unit.module.css'
 export function Flags({ flags }: { flags: FlagEvidence[] }) {
   const { t } = useTranslation()
   const shown = flags.filter((flag) => flag.code !== 'normal')
+  // The page's sentence already says that nothing is unusual.
+  if (shown.length === 0) return null
   return (
     <Panel title={t('unit.flags')}>
-      {shown.length === 0
-        ? <p className="quiet">{t('unit.noFlags')}</p>
-        : <div className={classes.flags}>{shown.map((flag, index) => <FlagCard key={index} flag={flag} />)}</div>}
+      <div className={classes.flags}>{shown.map((flag, index) => <FlagCard key={index} flag={flag} />)}</div>
     </Panel>
   )
 }

@@ -13,7 +13,7 @@ import { Icon } from '@/components/Icon'
 import { Empty, Panel, Problem, Waiting } from '@/components/Page'
 import { percent } from '@/format/amount'
 import { useNow, usePlace } from '@/format/site'
-import { monthName, monthSpan } from '@/format/time'
+import { daySpan, localDay, monthName, monthSpan } from '@/format/time'
 
 const MOST_GAPS = 6
 
@@ -21,7 +21,7 @@ const MOST_GAPS = 6
 export function IntervalPanel({ page, view, onView }: { page: ServicePointPage; view: View; onView: (view: View) => void }) {
   const { t } = useTranslation()
   const { zone, locale } = usePlace()
-  const [start, end] = monthSpan(page.month, page.service_point.zone)
+  const [start, end] = spanOf(page.month, page.service_point.zone)
   const { data, error, refetch } = useQuery(intervalsQuery(page.service_point.id, start.toISOString(), end.toISOString()))
   const [asTable, setAsTable] = useState(false)
   const nowS = Math.floor(useNow(60_000) / 1000)
@@ -47,6 +47,13 @@ export function IntervalPanel({ page, view, onView }: { page: ServicePointPage; 
         : <Chart data={data} page={page} view={view} onView={onView} nowS={nowS} label={title} />)}
     </Panel>
   )
+}
+
+/** The month; of the present month the days so far, so that the chart is not half empty. */
+function spanOf(month: string, zone: string): [Date, Date] {
+  const [start, end] = monthSpan(month, zone)
+  const [, tonight] = daySpan(localDay(new Date(), zone), zone)
+  return [start, tonight > start && tonight < end ? tonight : end]
 }
 
 function shareKnown(intervals: Intervals, nowS: number): number {

@@ -5,6 +5,7 @@ import { ShapeMark } from '@/components/Flag'
 import { Tile, Tiles } from '@/components/Tiles'
 import { rounded, sum } from '@/format/amount'
 import { usePlace } from '@/format/site'
+import { unitsRead } from './progress'
 
 /** Is the data whole, is anything wrong, what was used: in this order. */
 export function UnitsTiles({ page, flag, onFlag }: {
@@ -13,14 +14,15 @@ export function UnitsTiles({ page, flag, onFlag }: {
   onFlag: (flag: string | undefined) => void
 }) {
   const { t } = useTranslation()
-  const { read_today, units, meters, leaks, read_failures } = page.summary
+  const { read_today, meters_due, leaks, read_failures } = page.summary
+  const { read, units } = unitsRead(page)
   const toggle = (code: string, count: number) =>
     count > 0 || flag === code ? () => onFlag(flag === code ? undefined : code) : undefined
   return (
     <Tiles>
       <Tile
-        label={t('units.tile.whole')} value={`${read_today} / ${units}`} share={units ? Math.min(1, read_today / units) : 0}
-        note={t('units.tile.wholeUnits', { units, meters })}
+        label={t('units.tile.whole')} value={`${read} / ${units}`} share={units ? read / units : 0}
+        note={t('units.tile.wholeNote', { received: read_today, due: meters_due })}
       />
       <Tile
         label={t('units.tile.leaks')} mark={<ShapeMark shape="drop" />} value={leaks || t('units.tile.none')}
