@@ -21,7 +21,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import psycopg
-import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,15 +29,17 @@ from demeter import estate
 from demeter.identity import scope_of
 from demeter.identity.api import REFUSALS, AppDatabase, authorize, token_of
 from demeter.kernel import DemeterError, Unavailable
+from demeter.runtime import logging
 from demeter.runtime.database import Database, Role, Scope
 
 CHANNEL = "demeter_readings"
 HEARTBEAT_S = 15.0
+STOP_CHECK_S = 0.25
 MOST_WAITING = 2_000
 MOST_CLIENTS = 500
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
-log = structlog.get_logger(__name__)
+log = logging.get("live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class Hub:
         failures = 0
         while not self._stopping.is_set():
             try:
-                with self._database.connect(Role.APP, autocommit=True) as connection:
+                with self._database.connect(Role.APP, autocommit=True) as connection:  # unscoped: LISTEN reads no table
                     connection.execute(f"LISTEN {CHANNEL}")
                     if failures:
                         self._on_loop(self._resync_all)
@@ -173,7 +174,7 @@ class Hub:
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         while not self._stopping.is_set():
-            for notification in connection.notifies(timeout=1.0):
+            for notification in connection.notifies(timeout=STOP_CHECK_S):
                 notice = ReadingNotice.parse(notification.payload)
                 if notice is not None:
                     self._on_loop(partial(self._offer_all, notice))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import psycopg
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -14,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from demeter.kernel import Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
+from demeter.runtime import logging
 
 PROBLEM_JSON = "application/problem+json"
 STATUS_OF_CODE = {"no_session": 401, "wrong_credentials": 401, "too_many_attempts": 429}
@@ -26,7 +26,7 @@ STATUS_OF_TYPE: dict[type[DemeterError], int] = {
 }
 WORDS = {404: "There is nothing at this address.", 405: "This address does not answer that method."}
 
-log = structlog.get_logger(__name__)
+log = logging.get("web")
 
 
 def problem(status: int, code: str, message: str, hint: str = "") -> JSONResponse:
@@ -68,7 +68,7 @@ def on_database_error(_: Request, error: Exception) -> JSONResponse:
 
 def on_defect(request: Request, error: Exception) -> JSONResponse:
     """Answer a defect of ours: logged in full, told in one sentence."""
-    log.error("defect", path=request.url.path, exc_info=error)
+    log.error("defect", path=request.url.path, kind=type(error).__name__)  # the trace follows from uvicorn
     return problem(500, "defect", "Demeter made a mistake; it is in the log.", "Tell the administrator the time.")
 
 

@@ -9,8 +9,10 @@ import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal
 
+import uvicorn
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi import Path as PathParameter
@@ -21,6 +23,9 @@ import demeter
 from demeter.app import live, problems, static_files
 from demeter.app.guard import Guard
 from demeter.app.openapi import describe
+from demeter.app.proof import keys_of_meters
+from demeter.app.supervisor import end_with_parent
+from demeter.app.wiring import Wiring
 from demeter.estate import api as estate_api
 from demeter.headend import api as headend_api
 from demeter.identity import LoginLimiter
@@ -28,7 +33,8 @@ from demeter.identity import api as identity_api
 from demeter.identity.api import AppDatabase, Wire
 from demeter.kernel import NotFound
 from demeter.metering import api as metering_api
-from demeter.runtime.database import Database, Scope
+from demeter.metering.api.proof import FrameAccess, OpensFrames
+from demeter.runtime.database import Database, Scope, UnitOfWork
 
 THREADS = 16  # requests worked on at once: as many as the pool of one database role has connections
 DOCS = """<!doctype html>
@@ -97,8 +103,14 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def create_app(database: Database, *, static: Path = static_files.STATIC) -> FastAPI:
-    """Return the application on ``database``; ``static`` is where the UI was built to."""
+def create_app(
+    database: Database, *, static: Path = static_files.STATIC, frame_access: OpensFrames | None = None
+) -> FastAPI:
+    """Return the application on ``database``.
+
+    ``static`` is where the UI was built to. ``frame_access`` gives the proof what opens raw frames; without it
+    everything but ``explain`` answers.
+    """
     app = FastAPI(
         title="Demeter",
         version=demeter.__version__,
@@ -109,6 +121,7 @@ def create_app(database: Database, *, static: Path = static_files.STATIC) -> Fas
         redoc_url=None,
     )
     app.state.database = database
+    app.state.frame_access = frame_access
     app.state.login_limiter = LoginLimiter(database.clock)
     app.state.live = live.Hub(database)
     for router in (identity_api.router, estate_api.router, metering_api.router, headend_api.router, live.router):
@@ -120,6 +133,54 @@ def create_app(database: Database, *, static: Path = static_files.STATIC) -> Fas
     problems.install(app)
     app.add_middleware(Guard)
     return app
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn that ends live streams first when told to stop: it waits for open connections, and streams never end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End live streams, then stop as uvicorn does."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
+
+    def stop(self) -> None:
+        """Stop soon, as after a signal; callable from any thread."""
+        self._end_streams()
+        self.should_exit = True
+
+    def _end_streams(self) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        hub: live.Hub = app.state.live
+        hub.close_streams()
+
+
+def web_server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8080) -> WebServer:
+    """Return the server of ``app``; ``.run()`` serves until a signal or ``stop``."""
+    return WebServer(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=5,
+        )
+    )
+
+
+def serve(wiring: Wiring) -> None:
+    """Serve an installation's pages and API until a signal."""
+
+    def frame_access(work: UnitOfWork) -> FrameAccess:
+        return FrameAccess(wiring.decoders(), keys_of_meters(wiring.secrets, work))
+
+    settings = wiring.settings
+    end_with_parent()
+    app = create_app(wiring.database, frame_access=frame_access)
+    web_server(app, host=settings.http_host, port=settings.http_port).run()
 
 
 @asynccontextmanager

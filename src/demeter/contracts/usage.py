@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from typing import Any
 
 SCHEMA = "usage/1"
 TOPIC = "usage.statement"
@@ -19,13 +20,28 @@ UNHASHED = ("revision", "supersedes", "published_at", "content_hash")
 
 @dataclass(frozen=True, slots=True)
 class RegisterRead:
-    """A register at an instant: ``value`` x 10**``scaler`` base units, of the meter with ``serial``."""
+    """A register at an instant, as the meter shows it: ``value`` x 10**``scaler`` base units, before its multiplier."""
 
     at: str
     value: int
     scaler: int
     quality: str
     meter_serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterPart:
+    """One meter's part of the month: installed ``[start, end)`` of it, its first and last read there.
+
+    Consumption is the register difference times ``multiplier`` (``"1"`` or a fraction such as ``"25/2"``).
+    """
+
+    serial: str
+    start: str
+    end: str
+    opening: RegisterRead | None
+    closing: RegisterRead | None
+    multiplier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +56,12 @@ class QualityShare:
 class UsageStatement:
     """What one service point used in one month of its site, and how well that is known.
 
-    ``amount``: None when nothing is known (never 0 for missing). ``coverage_ppm``: known slots per million.
-    ``qualities``: quality word → share; shares of known qualities add up to ``amount``.
-    ``intervals``: one entry per slot of ``interval_s`` from ``start``; None is missing. ``bridged``: the part of
-    ``amount`` that registers prove but no interval places in time. ``flags``: leak, read_failure, self_read, …
+    ``amount``: None when nothing is known (never 0 for missing). ``coverage_ppm``: slots accounted for, per million of
+    those since a meter was first installed. ``qualities``: quality word → share; amounts add up to ``amount``, slots
+    (with ``missing``) to those due. ``intervals``: one entry per slot of ``interval_s`` from ``start``; None: missing.
+    ``bridged``: the part of ``amount`` that registers prove but no interval places in time (``bridged_slots`` of
+    them): known intervals + ``bridged`` = ``amount``. ``opening``/``closing``: the period's first and last register;
+    ``parts``: the same for every meter. ``flags``: leak, read_failure, self_read, partial, …
     """
 
     site_id: int
@@ -60,6 +78,7 @@ class UsageStatement:
     end: str
     amount: int | None
     bridged: int
+    bridged_slots: int
     coverage_ppm: int
     opening: RegisterRead | None
     closing: RegisterRead | None
@@ -67,18 +86,51 @@ class UsageStatement:
     flags: tuple[str, ...]
     interval_s: int
     intervals: tuple[int | None, ...]
+    parts: tuple[MeterPart, ...]
     revision: int = 0
     supersedes: str | None = None
     published_at: str | None = None
     schema: str = SCHEMA
-    meters: tuple[str, ...] = field(default=())
 
     def document(self) -> dict[str, object]:
         """Return the statement as JSON-ready data, with its content hash."""
         return {**asdict(self), "content_hash": self.content_hash()}
 
+    def text(self) -> str:
+        """Return the document as canonical JSON: equal statements have equal bytes."""
+        return canonical(self.document())
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> UsageStatement:
+        """Return the statement a document stands for; the inverse of :meth:`document`.
+
+        Raises:
+            ValueError: its content does not give the hash it carries.
+        """
+        fields = {name: value for name, value in document.items() if name != "content_hash"}
+        fields["opening"], fields["closing"] = _read(fields["opening"]), _read(fields["closing"])
+        fields["qualities"] = {word: QualityShare(**share) for word, share in fields["qualities"].items()}
+        fields["flags"], fields["intervals"] = tuple(fields["flags"]), tuple(fields["intervals"])
+        fields["parts"] = tuple(
+            MeterPart(**{**part, "opening": _read(part["opening"]), "closing": _read(part["closing"])})
+            for part in fields["parts"]
+        )
+        made = cls(**fields)
+        if made.content_hash() != document["content_hash"]:
+            message = f"the content of {made.service_point} {made.month} does not give its hash"
+            raise ValueError(message)
+        return made
+
     def content_hash(self) -> str:
         """Return the SHA-256 (hex) of the canonical JSON of the content."""
         content = {name: value for name, value in asdict(self).items() if name not in UNHASHED}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def _read(document: Mapping[str, Any] | None) -> RegisterRead | None:
+    return None if document is None else RegisterRead(**document)
+
+
+def canonical(content: Mapping[str, object]) -> str:
+    """Return JSON with sorted names and no spaces."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
+from demeter import estate
+from demeter.headend import model, service
+from demeter.headend.model import Purpose, ReadRequest, RequestState
 from demeter.identity.api import REFUSALS, AppDatabase, Id, IdPath, Instant, Wire, authorize
-from demeter.runtime.database import Scope
+from demeter.runtime.database import Database, Scope
+
+STALE_AFTER = timedelta(hours=24)
+LONGEST_WAIT_S = 60.0
+LOOK_EVERY_S = 0.25
 
 
 class FailureAnswer(Wire):
@@ -25,28 +35,30 @@ class MeterRow(Wire):
     id: Id
     serial: str
     commodity: Literal["electricity", "water"]
-    place: str
-    role: Literal["unit", "bulk", "common"]
-    last_read_at: Instant | None = Field(description="When Demeter last heard from it.")
-    last_measured_at: Instant | None = Field(description="Stamp of its newest reading.")
-    reads_due: int = Field(description="Scheduled reads of the last 24 hours.")
-    reads_received: int = Field(description="How many of those brought readings.")
+    place: str = Field(description="Label of the service point it is installed at; empty when it is not.")
+    role: Literal["unit", "bulk", "common"] | None
+    last_read_at: Instant | None = Field(description="When a session with it last succeeded.")
+    last_measured_at: Instant | None = Field(description="Stamp of its newest interval reading.")
+    reads_due: int = Field(description="Interval readings of the site's present day that should be here by now.")
+    reads_received: int = Field(description="How many of the day's interval readings are here.")
     last_failure: FailureAnswer | None
-    state: Literal["live", "late", "stale", "never"]
+    state: Literal["live", "late", "stale", "never"] = Field(
+        description="late: readings are missing; stale: none for 24 hours; never: none ever."
+    )
 
 
 class MetersAnswer(Wire):
-    """The meters of a site."""
+    """The meters of a site that a driver reads."""
 
     meters: list[MeterRow]
 
 
 class ReadNowAnswer(Wire):
-    """What an on-demand read brought, after it was committed."""
+    """What an on-demand read brought. What it counts is committed."""
 
-    outcome: str
+    outcome: str = Field(description="ok, waiting (it has not ended within a minute), expired, or why it failed.")
     message: str
-    readings: int
+    readings: int = Field(description="Readings that were committed.")
 
 
 router = APIRouter(prefix="/api", tags=["headend"], responses=REFUSALS)
@@ -54,15 +66,93 @@ router = APIRouter(prefix="/api", tags=["headend"], responses=REFUSALS)
 
 @router.get("/sites/{site_id}/meters", operation_id="meters")
 def meters(
-    site_id: IdPath, scope: Annotated[Scope, Depends(authorize("headend.read"))], database: AppDatabase
+    site_id: IdPath, scope: Annotated[Scope, Depends(authorize(service.READ))], database: AppDatabase
 ) -> MetersAnswer:
     """List a site's meters with their last read, reads due and received, and last failure."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        now = work.now()
+        rows = service.meter_rows(work, site_id)
+        known = {meter.id: meter for meter in estate.meters(work, site_id)}
+        points = {point.id: point for point in estate.service_points(work, site_id)}
+        places = {
+            installed.meter_id: points[installed.service_point_id]
+            for installed in estate.installations(work, site_id)
+            if installed.ends_at is None
+        }
+    return MetersAnswer(meters=[_row(row, known[row.meter_id], places, now) for row in rows])
+
+
+def _row(
+    row: model.MeterRow, meter: estate.Meter, places: Mapping[int, estate.ServicePoint], now: datetime
+) -> MeterRow:
+    place = places.get(meter.id)
+    return MeterRow(
+        id=str(meter.id),
+        serial=meter.serial,
+        commodity=meter.commodity.value,
+        place=place.label if place else "",
+        role=place.role.value if place else None,
+        last_read_at=row.last_success_at,
+        last_measured_at=row.read_until,
+        reads_due=row.due,
+        reads_received=row.received,
+        last_failure=_failure(row),
+        state=_state(row, now),
+    )
+
+
+def _failure(row: model.MeterRow) -> FailureAnswer | None:
+    if row.last_failure_at is None:
+        return None
+    kind = row.last_failure_kind or "failed"
+    return FailureAnswer(kind=kind, message=row.last_failure or kind, at=row.last_failure_at)
+
+
+def _state(row: model.MeterRow, now: datetime) -> Literal["live", "late", "stale", "never"]:
+    if row.read_until is None:
+        return "never"
+    if now - row.read_until > STALE_AFTER:
+        return "stale"
+    return "live" if row.state == "ok" else "late"
 
 
 @router.post("/meters/{meter_id}/read", operation_id="read_now")
-def read_now(
-    meter_id: IdPath, scope: Annotated[Scope, Depends(authorize("headend.read_now"))], database: AppDatabase
+async def read_now(
+    meter_id: IdPath, scope: Annotated[Scope, Depends(authorize(service.COMMAND))], database: AppDatabase
 ) -> ReadNowAnswer:
     """Read a meter now, beside its schedule; answers when the readings are committed or the read has failed."""
-    raise NotImplementedError
+    # It may wait a minute for a meter: not in a thread that others wait for.
+    asked = await asyncio.to_thread(_ask, database, scope, meter_id)
+    deadline = asyncio.get_running_loop().time() + LONGEST_WAIT_S
+    while asked.done_at is None and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(LOOK_EVERY_S)
+        asked = await asyncio.to_thread(_look, database, scope, asked.id)
+    return await asyncio.to_thread(_outcome, database, scope, asked)
+
+
+def _ask(database: Database, scope: Scope, meter_id: int) -> ReadRequest:
+    with database.unit_of_work(scope) as work:
+        return service.request_read(work, meter_id)
+
+
+def _look(database: Database, scope: Scope, request_id: int) -> ReadRequest:
+    with database.unit_of_work(scope) as work:
+        return service.read_request(work, request_id)
+
+
+def _outcome(database: Database, scope: Scope, asked: ReadRequest) -> ReadNowAnswer:
+    if asked.state in {RequestState.WAITING, RequestState.TAKEN}:
+        message = "The read has not ended yet; its readings will appear by themselves."
+        return ReadNowAnswer(outcome="waiting", message=message, readings=0)
+    with database.unit_of_work(scope) as work:
+        since = [
+            session
+            for session in service.sessions(work, asked.meter_id, 5)
+            if session.purpose == Purpose.ON_DEMAND and session.ended_at >= asked.created_at
+        ]
+    rows = sum(session.rows for session in since)
+    outcome = asked.outcome or "failed"
+    read = "1 reading was read." if rows == 1 else f"{rows} readings were read."
+    return ReadNowAnswer(
+        outcome=outcome, message=read if outcome == model.OK else asked.detail or outcome, readings=rows
+    )

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-import structlog
-
 from demeter.headend import store
 from demeter.headend.control import ControlLine, database_errors
 from demeter.headend.lanes import Lanes, Timetable
@@ -19,6 +17,7 @@ from demeter.headend.service import progress_of
 from demeter.headend.targets import Contact, load
 from demeter.headend.turn import Turn
 from demeter.kernel import Clock, NotFound, SystemClock, Unavailable
+from demeter.runtime import logging
 from demeter.runtime.database import Database, Scope
 from demeter.runtime.secrets import SecretBox
 from demeter.sdk import Driver, Profile
@@ -28,7 +27,7 @@ RESTART_S = 0.5
 
 LAST_FLUSH_S = 2
 
-log = structlog.get_logger(__name__)
+log = logging.get("headend")
 
 
 class Collector:

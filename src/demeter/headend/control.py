@@ -55,7 +55,8 @@ class ControlLine:
 
     def _seize(self) -> None:
         with database_errors(), self._in_use:
-            self._connection = connection = self._database.connect(Role.APP, autocommit=True)
+            connection = self._database.connect(Role.APP, autocommit=True)  # unscoped: a lock and a LISTEN, no data
+            self._connection = connection
             while not self._closed.is_set():
                 row = connection.execute("SELECT pg_try_advisory_lock(%s)", (COLLECTOR_LOCK,)).fetchone()
                 if row and row[0]:

@@ -164,6 +164,7 @@ class MeterRow:
     failures: int
     next_due_at: datetime | None
     clock_drift_s: int | None
+    last_failure_kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def _row(state: MeterState, block: ProfileState | None, due: int, received: int,
         failures=state.failures,
         next_due_at=state.next_due_at,
         clock_drift_s=state.clock_drift_s,
+        last_failure_kind=state.last_failure_kind,
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from demeter.identity import service
 from demeter.kernel import Denied
@@ -41,7 +41,7 @@ def iso_utc(at: datetime) -> str:
 
 
 Instant = Annotated[
-    datetime,
+    AwareDatetime,
     PlainSerializer(iso_utc, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
@@ -100,7 +100,7 @@ class Credentials(Wire):
     """What a person signs in with."""
 
     email: str = Field(min_length=3, max_length=254)
-    password: str = Field(min_length=1, max_length=1024)
+    password: SecretStr = Field(min_length=1, max_length=1024)
 
 
 class SessionUser(Wire):
@@ -135,7 +135,7 @@ def sign_in(credentials: Credentials, request: Request, response: Response, data
     limiter: service.LoginLimiter = request.app.state.login_limiter
     address = request.client.host if request.client else ""
     with limiter.attempt(credentials.email, address):
-        token = service.login(database, credentials.email, credentials.password)
+        token = service.login(database, credentials.email, credentials.password.get_secret_value())
     scope = service.scope_of(database, token)
     assert scope is not None
     response.set_cookie(

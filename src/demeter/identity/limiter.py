@@ -58,7 +58,7 @@ class LoginLimiter:
         while times and times[0] <= at - WINDOW:
             times.popleft()
         if times and len(times) >= limit:
-            minutes = int((times[0] + WINDOW - at).total_seconds()) // 60 + 1
+            minutes = -(-int((times[0] + WINDOW - at).total_seconds()) // 60) or 1
             raise Denied(
                 "There were too many failed attempts to sign in.",
                 code="too_many_attempts",

@@ -53,7 +53,7 @@ def create_organization(database: Database, name: str) -> int:
     Raises:
         Conflict: the name is taken.
     """
-    with database.connect(Role.OWNER) as connection:
+    with database.connect(Role.OWNER) as connection:  # unscoped: the organization does not exist yet
         organization_id = store.insert_organization(connection, _some_name(name))
     if organization_id is None:
         raise Conflict(
@@ -64,7 +64,7 @@ def create_organization(database: Database, name: str) -> int:
 
 def organization_named(database: Database, name: str) -> int | None:
     """Return the id of the organization with exactly this name, for commands run by the machine's owner."""
-    with database.connect(Role.OWNER) as connection:
+    with database.connect(Role.OWNER) as connection:  # unscoped: the machine's owner names the organization
         return store.organization_id(connection, name)
 
 

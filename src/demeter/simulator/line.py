@@ -52,9 +52,9 @@ class MeterHost:
         return ServerSession(self._model, self._settings, self._counters)
 
     def drop_connections(self) -> None:
-        """Cut every connection, as a reboot does."""
+        """Lose every connection and association, as a reboot does."""
         for connection in list(self.connections):
-            connection.abort()
+            connection.lose(self)
 
     def unreachable(self) -> str:
         """Return why nobody reaches the meter now: ``silent``, ``closed``, or empty when it answers."""
@@ -101,6 +101,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, hosts: Mapping[int | None, MeterHost]) -> None:
         self._hosts = hosts
+        self._only = hosts.get(None)
         self._sessions: dict[int, ServerSession] = {}
         self._unwrapper = Unwrapper()
         self._transport: asyncio.Transport | None = None
@@ -108,11 +109,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless the only meter behind it is known to be off."""
         self._transport = cast("asyncio.Transport", transport)
-        only = self._hosts.get(None)
-        if only is not None and only.unreachable() == "closed":
-            self.abort()
-        for host in self._hosts.values():
-            host.connections.add(self)
+        if self._only is not None:
+            self._only.connections.add(self)
+            if self._only.unreachable() == "closed":
+                self.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the connection and its associations."""
@@ -140,23 +140,30 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume_reading()
 
+    def lose(self, host: MeterHost) -> None:
+        """End what leads to one meter: the connection, or its associations if other meters are behind it."""
+        if self._only is not None:
+            self.abort()
+        self._sessions.pop(host.meter.config.server_sap, None)
+
     def abort(self) -> None:
         """End the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
     def _serve(self, frame: WrapperFrame) -> None:
-        host = self._hosts.get(None) or self._hosts.get(frame.destination)
+        host = self._only or self._hosts.get(frame.destination)
         if host is None:
             return  # no meter at this address: nobody answers
         unreachable = host.unreachable()
         if unreachable:
-            if unreachable == "closed":
+            if unreachable == "closed" and self._only is not None:
                 self.abort()
             return
         session = self._sessions.get(frame.destination)
         if session is None:
             session = self._sessions[frame.destination] = host.session()
+            host.connections.add(self)
         answer = session.receive(frame.source, frame.apdu)
         spoiled, ends = host.spoil(wrap(answer, frame.destination, frame.source))
         delay_s = host.delay_s()

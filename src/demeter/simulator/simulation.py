@@ -58,7 +58,8 @@ class Simulation:
         for server in self._servers:
             server.close()
         for host in self.hosts.values():
-            host.drop_connections()
+            for connection in list(host.connections):
+                connection.abort()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()

@@ -143,9 +143,7 @@ class PeerMeter:
                     continue
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                answer: bytes | None = wrap(
-                    session.receive(frame.source, frame.apdu), frame.destination, frame.source
-                )
+                answer: bytes | None = wrap(session.receive(frame.source, frame.apdu), frame.destination, frame.source)
                 if self.mangle is not None:
                     answer = self.mangle(frame.apdu, answer)
                 if answer is None:
@@ -195,7 +193,9 @@ def water_meter(until: datetime, quarters: int) -> PeerMeter:
     meter = PeerMeter(medium=8)
     meter.buffers["99.1"] = Buffer(BLOCK_WATER, ((VOLUME, -3, 13),), 900)
     for number in range(quarters):
-        meter.buffers["99.1"].rows.append((until - timedelta(minutes=15) * (quarters - 1 - number), 0, (1000 + number,)))
+        meter.buffers["99.1"].rows.append(
+            (until - timedelta(minutes=15) * (quarters - 1 - number), 0, (1000 + number,))
+        )
     return meter
 
 
@@ -204,7 +204,7 @@ async def listening(meter: PeerMeter) -> AsyncIterator[str]:
     """Serve ``meter`` on a port of its own; gives its address."""
     server = await asyncio.start_server(meter.serve, "127.0.0.1", 0)
     try:
-        yield "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         await server.wait_closed()

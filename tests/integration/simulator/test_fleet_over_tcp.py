@@ -22,6 +22,7 @@ import pytest
 from demeter.protocols.dlms import axdr
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.client import CipherMode, Client, ClientSettings
+from demeter.protocols.dlms.cosem_time import CosemDateTime
 from demeter.protocols.dlms.errors import DlmsError, Refused, ServiceError, TagCheckFailed
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import (
@@ -163,7 +164,8 @@ async def test_forty_days_of_load_arrive_ciphered_and_complete():
         assert len(columns) in (3839, 3840, 3841)
         assert set(np.diff(columns.at_s)) == {900}
         assert column(columns, "1.0.1.29.0.255").values.sum() == 250 * len(columns)
-        assert b"DM1" not in line.received
+        stamp = CosemDateTime.from_utc(datetime.fromtimestamp(int(columns.at_s[-1]), UTC), IST).to_bytes()
+        assert stamp not in line.received, "no row travels in clear"
         await line.do(line.client.release())
 
 
@@ -221,6 +223,20 @@ async def test_a_reboot_drops_the_connection_and_loses_the_association():
         again = await connect(running.addresses["m"], line.settings)
         with pytest.raises(ServiceError):
             await again.do(line.client.get(1, Obis.parse("0.0.96.1.0.255"), 2))
+
+
+@simulated
+async def test_a_reboot_behind_a_shared_port_leaves_the_neighbours_alone():
+    serial = (1, Obis.parse("0.0.96.1.0.255"), 2)
+    async with Simulation(fleet(meter("m1", 1), meter("m2", 2), shared_port=0)) as running:
+        first, second = await utility(running, "m1"), await utility(running, "m2")
+        running.desk.carry_out({"meter": "m1", "fault": "reboot", "seconds": 1})
+        with pytest.raises(TimeoutError):
+            await first.do(first.client.get(*serial), patience_s=0.1)
+        assert axdr.decode_all(await second.do(second.client.get(*serial))).value == b"DM2"
+        await asyncio.sleep(1.1)
+        with pytest.raises(ServiceError):
+            await first.do(first.client.get(*serial))
 
 
 @simulated

@@ -92,4 +92,6 @@ def database_upgrade(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command line."""
+    from demeter.app.cli import data, serving  # noqa: F401 - they register their commands on the root
+
     app()

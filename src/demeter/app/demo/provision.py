@@ -10,12 +10,10 @@ from decimal import Decimal
 from demeter import estate
 from demeter.app.wiring import Wiring
 from demeter.estate import PointPlan, PointRole
-from demeter.kernel import Commodity
 from demeter.runtime.database import Scope, UnitOfWork
 from demeter.simulator import FleetConfig, MeterConfig
 
 SITE_NAME = "Palm Court Housing Society"
-SECRET_FIELDS = ("encryption_key", "authentication_key", "password")
 PURPOSES = {"lift": "lift", "pump": "pump", "lighting": "lighting", "common-water": "common water"}
 
 
@@ -107,10 +105,6 @@ def _meter_plan(fleet: FleetConfig, meter: MeterConfig) -> estate.MeterPlan:
 
 
 def _secrets(meter: MeterConfig) -> Iterator[tuple[str, bytes]]:
-    for name in SECRET_FIELDS:
-        yield name, bytes.fromhex(getattr(meter, name))
-
-
-def legacy_point(work: UnitOfWork, site_id: int, unit: str) -> estate.ServicePoint:
-    """Return the electricity service point of a legacy flat."""
-    return estate.service_point_of(work, unit, Commodity.ELECTRICITY, site_id)
+    yield "encryption_key", bytes.fromhex(meter.encryption_key)
+    yield "authentication_key", bytes.fromhex(meter.authentication_key)
+    yield "password", meter.password.encode()

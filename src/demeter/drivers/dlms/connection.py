@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from demeter.drivers.dlms.failures import failure_of
 from demeter.protocols.dlms.errors import DlmsError
@@ -50,8 +51,7 @@ class WrapperConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # those of uvloop are no subclasses
 
     def data_received(self, data: bytes) -> None:
         """Cut what came into frames (asyncio)."""

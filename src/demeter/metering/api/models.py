@@ -5,13 +5,17 @@ Consumption is a decimal string in ``unit`` (kWh or kL), null when nothing is kn
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from demeter.estate.api import SiteAnswer
 from demeter.identity.api import Id, Instant, Month, Wire
 
+Coverage = Annotated[
+    float,  # float: a ratio for display, never computed with
+    Field(ge=0, le=1, description="Share of the time, so far as it has passed, of which consumption is known."),
+]
 Role = Literal["unit", "bulk", "common"]
 CommodityWord = Literal["electricity", "water"]
 DisplayUnit = Literal["kWh", "kL"]
@@ -54,7 +58,7 @@ class UnitRow(Wire):
     commodity: CommodityWord
     consumption: str | None
     consumption_unit: DisplayUnit
-    coverage: float = Field(ge=0, le=1, description="Share of the month so far that is known.")
+    coverage: Coverage
     quality: Qualities
     flag: FlagAnswer
     last_read_at: Instant | None
@@ -111,7 +115,7 @@ class TotalAnswer(Wire):
 
     consumption: str | None
     unit: DisplayUnit
-    coverage: float
+    coverage: Coverage
     quality: Qualities
     opening: RegisterAnswer | None
     closing: RegisterAnswer | None
@@ -179,7 +183,7 @@ class DayAnswer(Wire):
 
     day: str
     consumption: str | None
-    coverage: float
+    coverage: Coverage
     quality: Qualities
 
 
@@ -195,7 +199,7 @@ class MonthAnswer(Wire):
 
     month: Month
     consumption: str | None
-    coverage: float
+    coverage: Coverage
     flag: FlagAnswer | None
 
 
@@ -303,7 +307,7 @@ class ReconciliationRow(Wire):
     common: str | None
     loss: str | None
     loss_percent: str | None
-    coverage: float
+    coverage: Coverage
     verdict: str
     excluded: list[str] = Field(description="Service points without enough readings, left out on both sides.")
     shares: list[Share]
@@ -333,6 +337,17 @@ class QualityShare(Wire):
     slots: int
 
 
+class MeterPart(Wire):
+    """One meter's part of a statement's month; ``multiplier`` is ``1`` or a fraction such as ``25/2``."""
+
+    serial: str
+    start: str
+    end: str
+    opening: RegisterRead | None
+    closing: RegisterRead | None
+    multiplier: str
+
+
 class UsageDocument(Wire):
     """A usage statement, ``usage/1``: the hand-off to billing. Amounts are ``amount`` × 10^``scaler`` ``unit``."""
 
@@ -350,7 +365,8 @@ class UsageDocument(Wire):
     start: str
     end: str
     amount: int | None
-    bridged: int
+    bridged: int = Field(description="Part of the amount that registers prove but no interval places in time.")
+    bridged_slots: int
     coverage_ppm: int
     opening: RegisterRead | None
     closing: RegisterRead | None
@@ -361,7 +377,7 @@ class UsageDocument(Wire):
     revision: int
     supersedes: str | None
     published_at: str | None
-    meters: list[str]
+    parts: list[MeterPart]
     content_hash: str
 
 

@@ -85,8 +85,7 @@ class Unwrapper:
             frames.append(WrapperFrame(source, destination, bytes(buffer[at + HEADER_SIZE : end])))
             at = end
         self._consumed += at
-        if at:
-            del buffer[:at]
+        del buffer[:at]
         if self._failure is not None and not frames:
             raise self._failure
         return frames

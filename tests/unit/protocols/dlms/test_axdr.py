@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.protocols.dlms.dlms_strategies import trees
 
 from demeter.protocols.dlms.axdr import MAX_DEPTH, decode, decode_all, decode_length, encode, encode_length
 from demeter.protocols.dlms.data import (
@@ -31,6 +30,7 @@ from demeter.protocols.dlms.data import (
     utf8,
 )
 from demeter.protocols.dlms.errors import DlmsError, Malformed, Truncated, Unsupported
+from tests.unit.protocols.dlms.dlms_strategies import trees
 
 
 @given(trees)

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0005_headend"
-down_revision = "0003_estate"
+down_revision = "0004_readings"
 
 TABLES = """
 CREATE SCHEMA headend;

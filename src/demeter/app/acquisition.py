@@ -1,0 +1,42 @@
+"""The acquisition process: the head-end's sessions, and the ingest writer their deliveries go to.
+
+The two do not know each other: this module hands one's deliveries to the other, and the receipt (after COMMIT) back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import uvloop
+
+from demeter.app.supervisor import end_with_parent
+from demeter.app.wiring import Wiring
+from demeter.headend import Collector, Limits
+from demeter.ingest import IngestWriter
+from demeter.runtime import logging
+
+log = logging.get("acquisition")
+
+
+async def collect(wiring: Wiring) -> None:
+    """Collect from all meters until cancelled or told to stop by a signal."""
+    end_with_parent()
+    writer = IngestWriter(wiring.database, wiring.decoders())
+    limits = Limits(schedule_s=wiring.settings.read_interval_s)
+    collector = Collector(wiring.database, wiring.drivers(), writer.accept, wiring.secrets, limits=limits)
+    running = asyncio.create_task(collector.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.info("acquisition ends")
+    finally:
+        await asyncio.to_thread(writer.close)
+
+
+def main(wiring: Wiring) -> None:
+    """Run the acquisition process."""
+    uvloop.run(collect(wiring))

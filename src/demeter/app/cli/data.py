@@ -1,0 +1,181 @@
+"""Commands about data: sites, meters, users, usage export, proof."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from demeter import estate, headend, identity, metering
+from demeter.app.cli import output
+from demeter.app.cli.root import app
+from demeter.app.proof import keys_of_meters
+from demeter.app.wiring import Wiring, opened
+from demeter.kernel import Commodity, Conflict, Invalid, NotFound
+from demeter.runtime.database import Scope, UnitOfWork
+
+site_app = typer.Typer(help="Sites.", no_args_is_help=True)
+meter_app = typer.Typer(help="Meters.", no_args_is_help=True)
+usage_app = typer.Typer(help="Usage statements: the hand-off to billing.", no_args_is_help=True)
+user_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)
+for name, group in (("site", site_app), ("meter", meter_app), ("usage", usage_app), ("user", user_app)):
+    app.add_typer(group, name=name)
+
+SiteOption = Annotated[str, typer.Option("--site", help="Name or number of the site; needed if there are several.")]
+MonthOption = Annotated[str, typer.Option("--month", help="YYYY-MM, in the site's time zone.")]
+OrganizationOption = Annotated[str, typer.Option("--organization", help="Needed if there are several.")]
+
+
+@contextmanager
+def working(context: typer.Context, organization: str = "") -> Iterator[tuple[Wiring, UnitOfWork]]:
+    """Open the installation and a unit of work as the machine's owner, in the one (or named) organization."""
+    with opened(context.obj) as wiring:
+        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
+        with wiring.database.unit_of_work(scope) as work:
+            yield wiring, work
+
+
+def _organization(wiring: Wiring, name: str) -> int:
+    if name:
+        found = identity.organization_named(wiring.database, name)
+        if found is None:
+            raise NotFound(f"no organization {name!r}")
+        return found
+    ids = wiring.database.organization_ids()
+    if len(ids) > 1:
+        raise Conflict("there are several organizations", hint="Name one with --organization.")
+    if not ids:
+        raise NotFound("there is no organization yet", hint="Try: demeter demo, or demeter user add.")
+    return ids[0]
+
+
+def _site(work: UnitOfWork, name: str) -> estate.Site:
+    if name:
+        return estate.site_named(work, name)
+    sites = estate.sites(work)
+    if len(sites) != 1:
+        known = ", ".join(s.name for s in sites) or "none yet"
+        raise Invalid(f"there are {len(sites)} sites", hint=f"Name one with --site: {known}")
+    return sites[0]
+
+
+@site_app.command("list")
+@output.command
+def site_list(context: typer.Context, organization: OrganizationOption = "", as_json: output.JsonFlag = False) -> None:
+    """List the sites."""
+    with working(context, organization) as (_, work):
+        sites = estate.sites(work)
+    if as_json:
+        output.print_json(sites)
+    else:
+        output.print_table("Sites", ("id", "name", "zone"), [(s.id, s.name, s.zone) for s in sites])
+
+
+@meter_app.command("list")
+@output.command
+def meter_list(
+    context: typer.Context,
+    site: SiteOption = "",
+    organization: OrganizationOption = "",
+    as_json: output.JsonFlag = False,
+) -> None:
+    """List a site's meters with when they were last read, and why not."""
+    with working(context, organization) as (_, work):
+        place = _site(work, site)
+        known = {meter.id: meter for meter in estate.meters(work, place.id)}
+        rows = headend.meter_rows(work, place.id)
+    if as_json:
+        output.print_json(
+            [{"serial": known[r.meter_id].serial, "address": known[r.meter_id].address, **_fields(r)} for r in rows]
+        )
+        return
+    table = [
+        (r.meter_id, known[r.meter_id].serial, r.state, f"{r.received}/{r.due}", r.read_until, r.last_failure)
+        for r in rows
+    ]
+    output.print_table(
+        f"Meters of {place.name}", ("id", "serial", "state", "reads", "read until", "last failure"), table
+    )
+
+
+def _fields(row: headend.MeterRow) -> dict[str, object]:
+    plain = output.plain(row)
+    assert isinstance(plain, dict)
+    return plain
+
+
+@usage_app.command("export")
+@output.command
+def usage_export(
+    context: typer.Context,
+    month: MonthOption,
+    site: SiteOption = "",
+    file_format: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
+    organization: OrganizationOption = "",
+) -> None:
+    """Print the usage statements of a site's month: what metering hands to billing. No money in it, ever."""
+    if file_format not in {"csv", "json"}:
+        raise Invalid(f"unknown format {file_format!r}", hint="Use --format csv or --format json.")
+    with working(context, organization) as (_, work):
+        place = _site(work, site)
+        statements = metering.usage_statements(work, place.id, month)
+        table = metering.usage_table(statements)
+    if file_format == "json":
+        output.print_json([statement.document() for statement in statements])
+        return
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerows(table)
+    sys.stdout.write(text.getvalue())
+
+
+@app.command()
+@output.command
+def explain(
+    context: typer.Context,
+    unit: Annotated[str, typer.Option("--unit", help="For example A-1204, or a named point such as 'Tower A bulk'.")],
+    commodity: Annotated[Commodity, typer.Option("--commodity")],
+    month: MonthOption,
+    site: SiteOption = "",
+    organization: OrganizationOption = "",
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Prove a month's number: walk from it to days, intervals, edits and raw frames, and derive it again from those."""
+    with working(context, organization) as (wiring, work):
+        place = _site(work, site) if site else None
+        point = estate.service_point_of(work, unit, commodity, place.id if place else None)
+        keys = keys_of_meters(wiring.secrets, work)
+        explanation = metering.explain(work, point.id, month, wiring.decoders(), keys)
+    if as_json:
+        output.print_json(explanation)
+    else:
+        sys.stdout.write(metering.explanation_text(explanation))
+    if not explanation.matches:
+        raise typer.Exit(1)
+
+
+@user_app.command("add")
+@output.command
+def user_add(
+    context: typer.Context,
+    email: Annotated[str, typer.Option("--email")],
+    name: Annotated[str, typer.Option("--name")],
+    role: Annotated[str, typer.Option("--role")] = "organization_administrator",
+    organization: OrganizationOption = "",
+) -> None:
+    """Add somebody who may sign in; prints a one-time password. Creates the organization named if there is none."""
+    with opened(context.obj, create_key=True) as wiring:
+        if organization and identity.organization_named(wiring.database, organization) is None:
+            identity.create_organization(wiring.database, organization)
+        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
+        password = identity.new_password()
+        with wiring.database.unit_of_work(scope) as work:
+            identity.create_user(work, email, name, role, password)
+    output.say(f"{name} may sign in as {email}. One-time password:")
+    typer.echo(password)

@@ -1,0 +1,85 @@
+"""Channels and their readings: the journal of raw frames, day blocks, the log, what is newest and what changed."""
+
+from demeter.readings.editing import edit
+from demeter.readings.intake import (
+    Incoming,
+    Stored,
+    frame_content,
+    heard_of,
+    known_frames,
+    lock_sites,
+    make_room,
+    meter_channels,
+    new_channel,
+    rooms,
+    take_in,
+)
+from demeter.readings.jobs import fold_inbox
+from demeter.readings.journal import ChainProof, drop_frames_before, journal_frames, verify_chain
+from demeter.readings.model import (
+    Block,
+    Channel,
+    ChannelReadings,
+    DayCount,
+    Dirty,
+    JournalFrame,
+    Latest,
+    LogEntry,
+    Mismatch,
+)
+from demeter.readings.proof import Decode, recompute_block, verify_blocks
+from demeter.readings.screening import Screened, screen
+from demeter.readings.service import (
+    channel,
+    channels,
+    clear_dirty,
+    day_counts,
+    edits,
+    ensure_channel,
+    latest,
+    read,
+    take_dirty,
+)
+
+__all__ = [
+    "Block",
+    "ChainProof",
+    "Channel",
+    "ChannelReadings",
+    "DayCount",
+    "Decode",
+    "Dirty",
+    "Incoming",
+    "JournalFrame",
+    "Latest",
+    "LogEntry",
+    "Mismatch",
+    "Screened",
+    "Stored",
+    "channel",
+    "channels",
+    "clear_dirty",
+    "day_counts",
+    "drop_frames_before",
+    "edit",
+    "edits",
+    "ensure_channel",
+    "fold_inbox",
+    "frame_content",
+    "heard_of",
+    "journal_frames",
+    "known_frames",
+    "latest",
+    "lock_sites",
+    "make_room",
+    "meter_channels",
+    "new_channel",
+    "read",
+    "recompute_block",
+    "rooms",
+    "screen",
+    "take_dirty",
+    "take_in",
+    "verify_blocks",
+    "verify_chain",
+]
