@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,11 +16,11 @@ from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import demeter
 from demeter.app import live, problems, static_files
 from demeter.app.guard import Guard
+from demeter.app.metrics import Measured, metrics
 from demeter.app.openapi import describe
 from demeter.app.proof import keys_of_meters
 from demeter.app.supervisor import end_with_parent
@@ -88,21 +87,6 @@ def health(request: Request, database: AppDatabase) -> Response:
     return JSONResponse(body.model_dump(), status_code=200 if answers else 503)
 
 
-def metrics(request: Request) -> Response:
-    """Answer Prometheus, on the machine itself only."""
-    address = request.client.host if request.client else ""
-    if "x-forwarded-for" in request.headers or "forwarded" in request.headers or not _is_loopback(address):
-        raise NotFound("There is nothing at this address.")
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
 def create_app(
     database: Database, *, static: Path = static_files.STATIC, frame_access: OpensFrames | None = None
 ) -> FastAPI:
@@ -132,6 +116,7 @@ def create_app(
     _serve_ui(app, static)
     problems.install(app)
     app.add_middleware(Guard)
+    app.add_middleware(Measured)
     return app
 
 

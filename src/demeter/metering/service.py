@@ -133,7 +133,9 @@ def compute(work: UnitOfWork, where: SiteMap, targets: Iterable[Target], policy:
             _store(work, where, results)
 
 
-def _store(work: UnitOfWork, where: SiteMap, results: Sequence[tuple[estate.ServicePoint, Assessment]]) -> None:
+def _store(work: UnitOfWork, where: SiteMap, computed: Sequence[tuple[estate.ServicePoint, Assessment]]) -> None:
+    # a month in which no meter was installed is nobody's
+    results = [(point, result) for point, result in computed if result.placed.registers.parts]
     site_id, today = where.site.id, local_day(where.site.zone, work.now())
     statements = [(point, result, statement(where.site, point, result)) for point, result in results]
     use.put_days(

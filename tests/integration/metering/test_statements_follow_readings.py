@@ -39,7 +39,7 @@ def day(span, amounts, number):
 
 def statements(site):
     with site.work() as work:
-        return hand_off.newest_statements(work, site.site_id)
+        return hand_off.newest_statements(work, site.site_id, MARCH)
 
 
 def settle(site):
@@ -52,7 +52,7 @@ def settle(site):
 def outbox(site):
     with site.work() as work:
         rows = work.raw.execute("SELECT topic, key, payload FROM runtime.outbox ORDER BY id").fetchall()
-    return [row for row in rows if row[0] == "usage.statement"]
+    return [row for row in rows if row[0] == "usage.statement" and row[1].endswith("/2026-03")]
 
 
 def test_a_complete_month_is_published_once_with_its_exact_amount(site, flat):
@@ -98,6 +98,16 @@ def test_an_incomplete_month_waits_for_its_grace_and_for_quiet(site, flat):
     metering.refresh(site.database, policy)
     (published,) = statements(site)
     assert json.loads(published.document)["amount"] == int(amounts[: 30 * 96].sum())
+
+
+def test_a_month_without_any_installation_has_no_statement(site):
+    point = site.point("A-1204", Commodity.ELECTRICITY)
+    start = month_span(site.zone, 2026, 3).start
+    meter_id = site.meter(point, "E1", start)
+    site.deliver(meter_id, {rig.ENERGY: rig.quarters(start, [7] * 96)})
+    settle(site)
+    with site.work() as work:
+        assert {s.month for s in hand_off.newest_statements(work, site.site_id)} == {MARCH}
 
 
 def test_days_and_months_are_kept_with_quality_and_coverage(site, flat):
