@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,7 +57,10 @@ class Installation:
     def start(self) -> None:
         with (self.data_dir / "serve.log").open("ab") as log:
             self.supervisor = subprocess.Popen(
-                [sys.executable, "-m", "demeter", "serve"], env={**os.environ, **self.environment}, stdout=log, stderr=log
+                [sys.executable, "-m", "demeter", "serve"],
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=log,
             )
         wait_for(self.healthy, 60, "the API to answer")
 
@@ -119,14 +124,14 @@ def wait_for(holds: Callable[[], object], seconds: float, what: str, pause: floa
 
 
 @contextmanager
-def installed(data_dir: Path, fleet: FleetConfig, folder: Path | None = None, **settings: object) -> Iterator[Installation]:
+def installed(
+    data_dir: Path, fleet: FleetConfig, folder: Path | None = None, **settings: object
+) -> Iterator[Installation]:
     """Set an installation up around a running simulator; the caller starts and stops `demeter serve`."""
     data_dir.chmod(0o711)
     save_fleet(fleet, data_dir / "fleet.json")
     with simulator(data_dir / "fleet.json", folder) as ready:
-        placed = [
-            replace(m, port=ready["meters"][m.name][1]) if m.smart else m for m in fleet.meters
-        ]
+        placed = [replace(m, port=ready["meters"][m.name][1]) if m.smart else m for m in fleet.meters]
         fleet = replace(fleet, meters=tuple(placed), control_port=ready["control_port"])
         port = free_port()
         values = {"data_dir": str(data_dir), "http_port": str(port), **{k: str(v) for k, v in settings.items()}}
@@ -141,9 +146,7 @@ def installed(data_dir: Path, fleet: FleetConfig, folder: Path | None = None, **
         with wiring.database.unit_of_work(scope) as work:
             identity.create_user(work, EMAIL, "Operator", "organization_administrator", password)
         server.stop()
-        running = Installation(
-            data_dir, fleet, society, wiring, scope, port, password, environment=environment
-        )
+        running = Installation(data_dir, fleet, society, wiring, scope, port, password, environment=environment)
         try:
             yield running
         finally:
@@ -161,3 +164,25 @@ def simulator(fleet_file: Path, folder: Path | None = None) -> Iterator[dict]:
             yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
+
+
+@contextmanager
+def demonstration(data_dir: Path) -> Iterator[tuple[str, str, str]]:
+    """Run `demeter demo` for the browser; yields address, e-mail and one-time password once the history is there."""
+    port = free_port()
+    command = [sys.executable, "-m", "demeter", "--data-dir", str(data_dir), "demo", "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            told = []
+            for line in process.stderr:
+                told.append(line)
+                found = re.search(r"Sign in\s+(treasurer\S+)\s+one-time password: (\S+)", line)
+                if found:
+                    threading.Thread(target=process.stderr.read, daemon=True).start()
+                    yield f"http://127.0.0.1:{port}", found[1], found[2]
+                    break
+            else:
+                raise AssertionError("the demo ended before it was ready:\n" + "".join(told[-20:]))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)

@@ -65,7 +65,10 @@ class IngestWriter:
         credentials: CredentialsOf | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """Start the writer's thread. ``decoders`` (by codec) are used for frames that come without series."""
+        """Prepare a writer; the first delivery (or :meth:`start`) starts its thread.
+
+        ``decoders`` (by codec) and ``credentials`` are for frames that come without series.
+        """
         self._database = database
         self._decoders = dict(decoders or {})
         self._credentials = credentials
@@ -77,10 +80,20 @@ class IngestWriter:
         self._abandon = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._rooms: set[tuple[str, date]] = set()
-        self._thread = threading.Thread(target=self._work, name="ingest writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, if it does not run yet."""
+        with self._changed:
+            self._start()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._closing:
+            self._thread = threading.Thread(target=self._work, name="ingest writer", daemon=True)
+            self._thread.start()
 
     def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
@@ -132,9 +145,10 @@ class IngestWriter:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(timeout_s)
-        self._abandon.set()
-        self._thread.join(timeout_s)
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            self._abandon.set()
+            self._thread.join(timeout_s)
 
     def _has_room(self) -> bool:
         if self._closing or not self._queue:
@@ -148,6 +162,7 @@ class IngestWriter:
     def _enqueue(self, delivery: Delivery, organization_id: int | None) -> Future[Receipt]:
         if self._closing:
             raise Unavailable("ingest is closed", code="ingest_closed")
+        self._start()
         points = sum(len(series.at_s) for series in delivery.series)
         waiting = Waiting(delivery, organization_id, Future(), points)
         self._queue.append(waiting)

@@ -337,6 +337,17 @@ class QualityShare(Wire):
     slots: int
 
 
+class MeterPart(Wire):
+    """One meter's part of a statement's month; ``multiplier`` is ``1`` or a fraction such as ``25/2``."""
+
+    serial: str
+    start: str
+    end: str
+    opening: RegisterRead | None
+    closing: RegisterRead | None
+    multiplier: str
+
+
 class UsageDocument(Wire):
     """A usage statement, ``usage/1``: the hand-off to billing. Amounts are ``amount`` × 10^``scaler`` ``unit``."""
 
@@ -354,7 +365,8 @@ class UsageDocument(Wire):
     start: str
     end: str
     amount: int | None
-    bridged: int
+    bridged: int = Field(description="Part of the amount that registers prove but no interval places in time.")
+    bridged_slots: int
     coverage_ppm: int
     opening: RegisterRead | None
     closing: RegisterRead | None
@@ -365,7 +377,7 @@ class UsageDocument(Wire):
     revision: int
     supersedes: str | None
     published_at: str | None
-    meters: list[str]
+    parts: list[MeterPart]
     content_hash: str
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
 
 from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, authorize
 from demeter.metering.api.models import (
@@ -21,7 +21,7 @@ from demeter.runtime.database import Scope
 
 router = APIRouter(prefix="/api/service-points/{service_point_id}", tags=["metering"], responses=REFUSALS)
 Reader = Annotated[Scope, Depends(authorize("metering.read"))]
-Moment = Annotated[datetime, Query(description="ISO 8601 with its offset.")]
+Moment = Annotated[AwareDatetime, Query(description="ISO 8601 with its offset.")]
 
 
 @router.get("", operation_id="service_point")
