@@ -55,7 +55,10 @@ class Installation:
     def start(self) -> None:
         with (self.data_dir / "serve.log").open("ab") as log:
             self.supervisor = subprocess.Popen(
-                [sys.executable, "-m", "demeter", "serve"], env={**os.environ, **self.environment}, stdout=log, stderr=log
+                [sys.executable, "-m", "demeter", "serve"],
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=log,
             )
         wait_for(self.healthy, 60, "the API to answer")
 
@@ -119,14 +122,14 @@ def wait_for(holds: Callable[[], object], seconds: float, what: str, pause: floa
 
 
 @contextmanager
-def installed(data_dir: Path, fleet: FleetConfig, folder: Path | None = None, **settings: object) -> Iterator[Installation]:
+def installed(
+    data_dir: Path, fleet: FleetConfig, folder: Path | None = None, **settings: object
+) -> Iterator[Installation]:
     """Set an installation up around a running simulator; the caller starts and stops `demeter serve`."""
     data_dir.chmod(0o711)
     save_fleet(fleet, data_dir / "fleet.json")
     with simulator(data_dir / "fleet.json", folder) as ready:
-        placed = [
-            replace(m, port=ready["meters"][m.name][1]) if m.smart else m for m in fleet.meters
-        ]
+        placed = [replace(m, port=ready["meters"][m.name][1]) if m.smart else m for m in fleet.meters]
         fleet = replace(fleet, meters=tuple(placed), control_port=ready["control_port"])
         port = free_port()
         values = {"data_dir": str(data_dir), "http_port": str(port), **{k: str(v) for k, v in settings.items()}}
@@ -141,9 +144,7 @@ def installed(data_dir: Path, fleet: FleetConfig, folder: Path | None = None, **
         with wiring.database.unit_of_work(scope) as work:
             identity.create_user(work, EMAIL, "Operator", "organization_administrator", password)
         server.stop()
-        running = Installation(
-            data_dir, fleet, society, wiring, scope, port, password, environment=environment
-        )
+        running = Installation(data_dir, fleet, society, wiring, scope, port, password, environment=environment)
         try:
             yield running
         finally:
