@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,6 @@ from demeter import headend, readings
 from demeter.app.demo.client import ApiClient
 from demeter.app.proof import keys_of_meters
 from demeter.kernel import Span
-from demeter.sdk import ReadingKind
 from demeter.simulator import Fault, FaultKind, FleetConfig, ask, housing_society
 from tests.acceptance.installation import EMAIL, Installation, installed, wait_for
 
@@ -52,7 +52,7 @@ def test_no_acknowledged_reading_is_lost_or_doubled(tmp_path: Path) -> None:
             part = ("acquisition", "postgres", "worker")[number % 3]
             before = running.pid(part)
             running.kill(part)
-            back = wait_for(lambda: back_again(running, part, before), BACK_WITHIN_S, f"{part} to run again")
+            back = wait_for(partial(back_again, running, part, before), BACK_WITHIN_S, f"{part} to run again")
             slowest[part] = max(slowest[part], back)
             if number % 6 == 5:
                 check_acknowledged(running)
@@ -88,9 +88,8 @@ def check_acknowledged(running: Installation) -> int:
         by_id = {row.meter_id: row for row in headend.meter_rows(work, site)}
         names = meter_names(running, work)
         for channel in readings.channels(work, site):
-            kind = channel.reading_type.kind
-            wanted = (ReadingKind.INTERVAL, "1.0.1.29.0.255") if True else None
-            if (kind, channel.reading_type.obis) != wanted or by_id[channel.meter_id].read_until is None:
+            energy = channel.reading_type.obis == "1.0.1.29.0.255"
+            if not energy or by_id[channel.meter_id].read_until is None:
                 continue
             start = datetime.fromtimestamp(running.fleet.history_start_s, UTC)
             span = Span(start, by_id[channel.meter_id].read_until)

@@ -55,7 +55,7 @@ def run_part(name: str, settings: Settings) -> None:
         if name == "api":
             from demeter.app.server import serve as serve_api
 
-            serve_api(wiring.database, host=settings.http_host, port=settings.http_port)
+            serve_api(wiring)
         elif name == "acquisition":
             from demeter.app.acquisition import main
 

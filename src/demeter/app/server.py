@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,12 +16,15 @@ from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import demeter
 from demeter.app import live, problems, static_files
 from demeter.app.guard import Guard
+from demeter.app.metrics import Measured, metrics
 from demeter.app.openapi import describe
+from demeter.app.proof import keys_of_meters
+from demeter.app.supervisor import end_with_parent
+from demeter.app.wiring import Wiring
 from demeter.estate import api as estate_api
 from demeter.headend import api as headend_api
 from demeter.identity import LoginLimiter
@@ -30,7 +32,8 @@ from demeter.identity import api as identity_api
 from demeter.identity.api import AppDatabase, Wire
 from demeter.kernel import NotFound
 from demeter.metering import api as metering_api
-from demeter.runtime.database import Database, Scope
+from demeter.metering.api.proof import FrameAccess, OpensFrames
+from demeter.runtime.database import Database, Scope, UnitOfWork
 
 THREADS = 16  # requests worked on at once: as many as the pool of one database role has connections
 DOCS = """<!doctype html>
@@ -84,23 +87,14 @@ def health(request: Request, database: AppDatabase) -> Response:
     return JSONResponse(body.model_dump(), status_code=200 if answers else 503)
 
 
-def metrics(request: Request) -> Response:
-    """Answer Prometheus, on the machine itself only."""
-    address = request.client.host if request.client else ""
-    if "x-forwarded-for" in request.headers or "forwarded" in request.headers or not _is_loopback(address):
-        raise NotFound("There is nothing at this address.")
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+def create_app(
+    database: Database, *, static: Path = static_files.STATIC, frame_access: OpensFrames | None = None
+) -> FastAPI:
+    """Return the application on ``database``.
 
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def create_app(database: Database, *, static: Path = static_files.STATIC) -> FastAPI:
-    """Return the application on ``database``; ``static`` is where the UI was built to."""
+    ``static`` is where the UI was built to. ``frame_access`` gives the proof what opens raw frames; without it
+    everything but ``explain`` answers.
+    """
     app = FastAPI(
         title="Demeter",
         version=demeter.__version__,
@@ -111,6 +105,7 @@ def create_app(database: Database, *, static: Path = static_files.STATIC) -> Fas
         redoc_url=None,
     )
     app.state.database = database
+    app.state.frame_access = frame_access
     app.state.login_limiter = LoginLimiter(database.clock)
     app.state.live = live.Hub(database)
     for router in (identity_api.router, estate_api.router, metering_api.router, headend_api.router, live.router):
@@ -121,6 +116,7 @@ def create_app(database: Database, *, static: Path = static_files.STATIC) -> Fas
     _serve_ui(app, static)
     problems.install(app)
     app.add_middleware(Guard)
+    app.add_middleware(Measured)
     return app
 
 
@@ -144,13 +140,11 @@ class WebServer(uvicorn.Server):
         hub.close_streams()
 
 
-def web_server(
-    database: Database, *, host: str = "127.0.0.1", port: int = 8080, static: Path = static_files.STATIC
-) -> WebServer:
-    """Return the server of the application on ``database``; ``.run()`` serves until a signal or ``stop``."""
+def web_server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8080) -> WebServer:
+    """Return the server of ``app``; ``.run()`` serves until a signal or ``stop``."""
     return WebServer(
         uvicorn.Config(
-            create_app(database, static=static),
+            app,
             host=host,
             port=port,
             log_config=None,
@@ -160,6 +154,18 @@ def web_server(
             timeout_graceful_shutdown=5,
         )
     )
+
+
+def serve(wiring: Wiring) -> None:
+    """Serve an installation's pages and API until a signal."""
+
+    def frame_access(work: UnitOfWork) -> FrameAccess:
+        return FrameAccess(wiring.decoders(), keys_of_meters(wiring.secrets, work))
+
+    settings = wiring.settings
+    end_with_parent()
+    app = create_app(wiring.database, frame_access=frame_access)
+    web_server(app, host=settings.http_host, port=settings.http_port).run()
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 SCHEMA = "usage/1"
 TOPIC = "usage.statement"
@@ -57,7 +58,7 @@ class UsageStatement:
 
     ``amount``: None when nothing is known (never 0 for missing). ``coverage_ppm``: slots accounted for, per million of
     those since a meter was first installed. ``qualities``: quality word → share; amounts add up to ``amount``, slots
-    (with ``missing``) to those due. ``intervals``: one entry per slot of ``interval_s`` from ``start``; None is missing.
+    (with ``missing``) to those due. ``intervals``: one entry per slot of ``interval_s`` from ``start``; None: missing.
     ``bridged``: the part of ``amount`` that registers prove but no interval places in time (``bridged_slots`` of
     them): known intervals + ``bridged`` = ``amount``. ``opening``/``closing``: the period's first and last register;
     ``parts``: the same for every meter. ``flags``: leak, read_failure, self_read, partial, …
@@ -99,10 +100,35 @@ class UsageStatement:
         """Return the document as canonical JSON: equal statements have equal bytes."""
         return canonical(self.document())
 
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> UsageStatement:
+        """Return the statement a document stands for; the inverse of :meth:`document`.
+
+        Raises:
+            ValueError: its content does not give the hash it carries.
+        """
+        fields = {name: value for name, value in document.items() if name != "content_hash"}
+        fields["opening"], fields["closing"] = _read(fields["opening"]), _read(fields["closing"])
+        fields["qualities"] = {word: QualityShare(**share) for word, share in fields["qualities"].items()}
+        fields["flags"], fields["intervals"] = tuple(fields["flags"]), tuple(fields["intervals"])
+        fields["parts"] = tuple(
+            MeterPart(**{**part, "opening": _read(part["opening"]), "closing": _read(part["closing"])})
+            for part in fields["parts"]
+        )
+        made = cls(**fields)
+        if made.content_hash() != document["content_hash"]:
+            message = f"the content of {made.service_point} {made.month} does not give its hash"
+            raise ValueError(message)
+        return made
+
     def content_hash(self) -> str:
         """Return the SHA-256 (hex) of the canonical JSON of the content."""
         content = {name: value for name, value in asdict(self).items() if name not in UNHASHED}
         return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def _read(document: Mapping[str, Any] | None) -> RegisterRead | None:
+    return None if document is None else RegisterRead(**document)
 
 
 def canonical(content: Mapping[str, object]) -> str:

@@ -20,7 +20,10 @@ from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
 from demeter.headend.targets import Contact
 from demeter.kernel import Clock, Span
+from demeter.runtime import logging
 from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
+
+log = logging.get("headend")
 
 COLLECTED = (Profile.BLOCK, Profile.DAILY)
 """The profiles that are collected without gaps, in this order."""
@@ -145,9 +148,13 @@ class Turn:
         now = self._clock.now()
         drift = round((shown - (asked + (now - asked) / 2)).total_seconds())
         state = replace(self._contact.state, clock_drift_s=drift)
-        if abs(drift) > self._limits.drift_warn_s and self._limits.set_clock:
-            await session.set_clock(self._clock.now())
-            state = replace(state, clock_drift_s=0, clock_set_at=self._clock.now())
+        target = self._contact.target
+        if abs(drift) > self._limits.drift_warn_s:
+            log.warning("a meter's clock is wrong", meter=target.serial, drift_s=drift, set=self._limits.set_clock)
+            if self._limits.set_clock:
+                await session.set_clock(self._clock.now())
+                state = replace(state, clock_drift_s=0, clock_set_at=self._clock.now())
+                self._recorder.clock_set(target.organization_id, target.meter_id, drift)
         self._contact.state = state
 
     async def _collect(self, session: MeterSession, profile: Profile, budget: int) -> int:
@@ -222,12 +229,11 @@ class Turn:
         """
         while len(self._uncommitted) > keep:
             part = self._uncommitted.popleft()
-            results = await asyncio.gather(*part.commits, return_exceptions=True)
-            failed = next((result for result in results if isinstance(result, BaseException)), None)
-            if failed is not None:
+            try:
+                self._refusals += await committed(part.commits)
+            except NotStored:
                 await self._abandon()
-                raise NotStored(f"the store did not take the readings: {failed}") from failed
-            self._refusals += sum(bool(getattr(result, "refusals", ())) for result in results)
+                raise
             self._advance(part)
 
     async def _abandon(self) -> None:
@@ -258,11 +264,23 @@ class Turn:
             if failure.kind is not FailureKind.NOT_SUPPORTED:
                 raise
             return
-        commits = [self._commit(answer) for answer in answers if answer.series]
-        results = await asyncio.gather(*commits, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise NotStored(f"the store did not take the reading: {result}") from result
+        self._refusals += await committed([self._commit(answer) for answer in answers if answer.series])
+
+
+async def committed(commits: Sequence[asyncio.Task[Receipt]]) -> int:
+    """Wait for commits; return how many of the answers were refused in part.
+
+    Raises:
+        NotStored: one was not committed, or refused as a whole.
+    """
+    refused = 0
+    for receipt in await asyncio.gather(*commits, return_exceptions=True):
+        if isinstance(receipt, BaseException):
+            raise NotStored(f"the store did not take the readings: {receipt}") from receipt
+        if not receipt.accepted:
+            raise NotStored(f"the store refused the readings: {'; '.join(str(r) for r in receipt.refusals)}")
+        refused += bool(receipt.refusals)
+    return refused
 
 
 async def _stored(sink: Sink, delivery: Delivery) -> Receipt:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from demeter import estate, identity
-from demeter.app.server import WebServer, web_server
+from demeter.app.server import WebServer, create_app, web_server
 from demeter.app.static_files import STATIC
 from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Scope
@@ -46,7 +46,7 @@ class Serving:
 def serve(database: Database, static: Path = STATIC) -> Iterator[Serving]:
     """Run the application on a free port until the context ends; it must then stop by itself."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = web_server(database, static=static)
+    server = web_server(create_app(database, static=static))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

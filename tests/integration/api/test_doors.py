@@ -201,5 +201,8 @@ def test_health_tells_version_and_database(visitor: httpx.Client):
 
 
 def test_metrics_answer_the_machine_itself_only(visitor: httpx.Client):
-    assert "python_info" in visitor.get("/metrics").text
+    visitor.get("/api/sites/17/units")
+    text = visitor.get("/metrics").text
+    assert 'demeter_http_answer_seconds_count{method="GET",route="/api/sites/{site_id}/units",status="4xx"}' in text
+    assert "/api/sites/17" not in text
     assert visitor.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 404

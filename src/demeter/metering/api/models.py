@@ -107,6 +107,7 @@ class RegisterAnswer(Wire):
     at: Instant
     value: str
     unit: DisplayUnit
+    quality: str
     meter_serial: str
 
 
@@ -119,6 +120,8 @@ class TotalAnswer(Wire):
     quality: Qualities
     opening: RegisterAnswer | None
     closing: RegisterAnswer | None
+    bridged: str = Field(description="Part of the consumption that registers prove but no interval places in time.")
+    bridged_slots: int
     revision: int | None
     published_at: Instant | None
 
@@ -307,9 +310,11 @@ class ReconciliationRow(Wire):
     common: str | None
     loss: str | None
     loss_percent: str | None
+    uncertainty: str | None = Field(description="One standard deviation of the loss, from the meters' accuracy class.")
     coverage: Coverage
     verdict: str
     excluded: list[str] = Field(description="Service points without enough readings, left out on both sides.")
+    shared_by: str | None = Field(description="How the common area is shared out: by floor area, or equal.")
     shares: list[Share]
 
 
@@ -337,6 +342,17 @@ class QualityShare(Wire):
     slots: int
 
 
+class MeterPart(Wire):
+    """One meter's part of a statement's month; ``multiplier`` is ``1`` or a fraction such as ``25/2``."""
+
+    serial: str
+    start: str
+    end: str
+    opening: RegisterRead | None
+    closing: RegisterRead | None
+    multiplier: str
+
+
 class UsageDocument(Wire):
     """A usage statement, ``usage/1``: the hand-off to billing. Amounts are ``amount`` × 10^``scaler`` ``unit``."""
 
@@ -354,7 +370,8 @@ class UsageDocument(Wire):
     start: str
     end: str
     amount: int | None
-    bridged: int
+    bridged: int = Field(description="Part of the amount that registers prove but no interval places in time.")
+    bridged_slots: int
     coverage_ppm: int
     opening: RegisterRead | None
     closing: RegisterRead | None
@@ -365,7 +382,7 @@ class UsageDocument(Wire):
     revision: int
     supersedes: str | None
     published_at: str | None
-    meters: list[str]
+    parts: list[MeterPart]
     content_hash: str
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.unit.protocols.dlms.dlms_strategies import ZONES, moments
 
 from demeter.protocols.dlms.cosem_time import DAY_LAST, MONTH_DST_BEGIN, ClockStatus, CosemDateTime
 from demeter.protocols.dlms.errors import DlmsError, Malformed, Truncated, Unsupported
 from demeter.protocols.dlms.vector import NO_TIME, decode_moments, encode_moments
+from tests.unit.protocols.dlms.dlms_strategies import ZONES, moments
 
 KOLKATA, LONDON = ZoneInfo("Asia/Kolkata"), ZoneInfo("Europe/London")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

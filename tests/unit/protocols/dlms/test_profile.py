@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.protocols.dlms.dlms_strategies import ZONES, assert_same_profile, outcome, tables
 
 from demeter.protocols.dlms.axdr import encode
 from demeter.protocols.dlms.cosem_time import CosemDateTime
@@ -37,6 +36,7 @@ from demeter.protocols.dlms.vector import (
     encode_moments,
     encode_rows,
 )
+from tests.unit.protocols.dlms.dlms_strategies import ZONES, assert_same_profile, outcome, tables
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 ENERGY = CaptureObject(3, Obis.parse("1.0.1.29.0.255"), 2)

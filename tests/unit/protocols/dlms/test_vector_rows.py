@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.protocols.dlms.dlms_strategies import INTEGER_LIMITS, assert_same_rows, outcome, tables
 
 from demeter.protocols.dlms.axdr import encode
 from demeter.protocols.dlms.data import Data, Tag, array, octets, structure, u8, u16, u32
@@ -21,6 +20,7 @@ from demeter.protocols.dlms.vector import (
     group_rows,
     repeated,
 )
+from tests.unit.protocols.dlms.dlms_strategies import INTEGER_LIMITS, assert_same_rows, outcome, tables
 
 
 def wire_of(table: tuple[tuple[Data, ...], ...]) -> bytes:

@@ -1,0 +1,65 @@
+"""An assessed month as the statement handed to billing (``contracts.usage``)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from demeter.contracts.usage import MeterPart, QualityShare, RegisterRead, UsageStatement
+from demeter.estate import ServicePoint, Site
+from demeter.kernel import Quality
+from demeter.metering import index
+from demeter.metering.assess import Assessment
+
+
+def iso(at_s: int) -> str:
+    """Return UTC epoch seconds as ISO 8601."""
+    return datetime.fromtimestamp(at_s, UTC).isoformat()
+
+
+def statement(site: Site, point: ServicePoint, result: Assessment) -> UsageStatement:
+    """Return the content of a month's statement; its bytes depend on estate and readings only."""
+    placed, total = result.placed, result.total
+    parts = tuple(_part(part, placed.scaler) for part in placed.registers.parts)
+    known = placed.known().tolist()
+    amounts = placed.amounts.tolist()
+    return UsageStatement(
+        site_id=site.id,
+        site=site.name,
+        zone=site.zone,
+        service_point_id=point.id,
+        service_point=point.label,
+        role=point.role.value,
+        commodity=point.commodity.value,
+        unit=point.commodity.base_unit,
+        scaler=placed.scaler,
+        month=f"{result.month:%Y-%m}",
+        start=iso(placed.start_s),
+        end=iso(placed.end_s),
+        amount=total.amount,
+        bridged=total.bridged,
+        bridged_slots=total.bridged_slots,
+        coverage_ppm=total.coverage_ppm,
+        opening=next((part.opening for part in parts if part.opening), None),
+        closing=next((part.closing for part in reversed(parts) if part.closing), None),
+        qualities={
+            quality.word: QualityShare(share.amount, share.slots) for quality, share in sorted(total.qualities.items())
+        },
+        flags=result.flags,
+        interval_s=placed.interval_s,
+        intervals=tuple(amount if there else None for amount, there in zip(amounts, known, strict=True)),
+        parts=parts,
+    )
+
+
+def _part(part: index.MeterPart, scaler: int) -> MeterPart:
+    def read(one: index.Read | None) -> RegisterRead | None:
+        if one is None:
+            return None
+        return RegisterRead(iso(one.at_s), one.value, scaler, Quality(one.quality).word, part.serial)
+
+    multiplier = str(part.multiplier_num)
+    if part.multiplier_den != 1:
+        multiplier = f"{part.multiplier_num}/{part.multiplier_den}"
+    return MeterPart(
+        part.serial, iso(part.start_s), iso(part.end_s), read(part.opening), read(part.closing), multiplier
+    )

@@ -1,0 +1,1 @@
+"""Metering's SQL. Row-level security keeps every statement inside the scope's organization."""
