@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -172,8 +172,7 @@ class DlmsSession:
 
     def _stamps(self, table: Table, payload: bytes) -> list[datetime]:
         columns = profile_columns(payload, table.captures, table.scalers, table.period_s, ZoneInfo(self._options.zone))
-        utc = self._clock.now().tzinfo
-        return [datetime.fromtimestamp(int(at), utc) for at in columns.at_s[columns.dated]]
+        return [datetime.fromtimestamp(int(at), UTC) for at in columns.at_s[columns.dated]]
 
     async def read_profile(self, profile: Profile, since: datetime, until: datetime) -> list[Collected]:
         """Read all rows stamped in ``[since, until)``, in exchanges whose answers fit one frame each.
