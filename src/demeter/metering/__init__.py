@@ -1,11 +1,20 @@
 """From readings to a number nobody has to argue about: consumption, leaks, failures, reconciliation, statements."""
 
+from demeter.metering import views
+from demeter.metering.export import usage_csv, usage_documents, usage_json, usage_rows
 from demeter.metering.model import Policy
 from demeter.metering.service import publish_due, refresh, refresh_dirty
+from demeter.metering.watch import watch_offline
 
 __all__ = [
     "Policy",
     "publish_due",
     "refresh",
     "refresh_dirty",
+    "usage_csv",
+    "usage_documents",
+    "usage_json",
+    "usage_rows",
+    "views",
+    "watch_offline",
 ]

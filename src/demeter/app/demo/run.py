@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from demeter import headend, identity
+from demeter import headend, identity, readings
 from demeter.app import processes
 from demeter.app.cli import output
 from demeter.app.demo import check
@@ -22,7 +23,6 @@ from demeter.app.demo.state import ADMINISTRATOR, READER, DemoFiles, DemoState
 from demeter.app.supervisor import Child, Supervisor
 from demeter.app.wiring import Wiring
 from demeter.kernel import Conflict
-from demeter.metering import waiting as metering_waiting
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -54,7 +54,10 @@ class Demo:
         self.scope = Scope.system(self.state.organization_id, "cli:demo")
         self._new_passwords()
         simulator = Child("simulator", ("-m", "demeter.simulator", "--fleet", str(self.files.fleet_file)))
-        return Supervisor(server, [simulator, *processes.children(self.settings)])
+        everything = [simulator, *processes.children(self.settings)]
+        for child in everything:
+            child.log_file = self.log_file
+        return Supervisor(server, everything)
 
     def _set_up(self, fleet: FleetConfig) -> DemoState:
         organization = identity.organization_named(self.wiring.database, ORGANIZATION)
@@ -81,6 +84,11 @@ class Demo:
                     identity.create_user(work, email, name, role, self.passwords[email])
 
     @property
+    def log_file(self) -> Path:
+        """Return where the processes write what they have to say."""
+        return self.settings.data_dir / "demo.log"
+
+    @property
     def address(self) -> str:
         """Return where the web pages are."""
         return f"http://{self.settings.http_host}:{self.settings.http_port}"
@@ -95,7 +103,8 @@ class Demo:
         state = self.progress()
         reachable = state.meters - state.failing
         done = state.contacted == state.meters and state.complete >= reachable and state.received >= state.expected
-        return done and metering_waiting(self.wiring.database) == 0
+        with self.wiring.database.unit_of_work(self.scope) as work:
+            return done and readings.count_dirty(work) == 0
 
     def finish_setup(self) -> None:
         """Hand in the self-reads of the legacy flats, once."""
@@ -130,7 +139,7 @@ def _show(run: Demo, supervisor: Supervisor) -> None:
     output.say(f"  Open      {run.address}")
     for email, password in run.passwords.items():
         output.say(f"  Sign in   {email}   one-time password: {password}")
-    output.say("\nCtrl-C stops everything; `make demo` resumes.")
+    output.say(f"\nCtrl-C stops everything; `make demo` resumes. The processes' log: {run.log_file}")
 
 
 def _wait(run: Demo, show: Callable[[Demo], None]) -> None:

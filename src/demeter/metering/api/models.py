@@ -107,6 +107,7 @@ class RegisterAnswer(Wire):
     at: Instant
     value: str
     unit: DisplayUnit
+    quality: str
     meter_serial: str
 
 
@@ -119,6 +120,8 @@ class TotalAnswer(Wire):
     quality: Qualities
     opening: RegisterAnswer | None
     closing: RegisterAnswer | None
+    bridged: str = Field(description="Part of the consumption that registers prove but no interval places in time.")
+    bridged_slots: int
     revision: int | None
     published_at: Instant | None
 
@@ -307,9 +310,11 @@ class ReconciliationRow(Wire):
     common: str | None
     loss: str | None
     loss_percent: str | None
+    uncertainty: str | None = Field(description="One standard deviation of the loss, from the meters' accuracy class.")
     coverage: Coverage
     verdict: str
     excluded: list[str] = Field(description="Service points without enough readings, left out on both sides.")
+    shared_by: str | None = Field(description="How the common area is shared out: by floor area, or equal.")
     shares: list[Share]
 
 

@@ -7,7 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
+from demeter import estate
 from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, authorize
+from demeter.kernel import Span
+from demeter.metering import views
+from demeter.metering.api import answers
 from demeter.metering.api.models import (
     DaysAnswer,
     Explanation,
@@ -17,6 +21,7 @@ from demeter.metering.api.models import (
     SelfReadAnswer,
     ServicePointPage,
 )
+from demeter.metering.api.proof import FramesOpened
 from demeter.runtime.database import Scope
 
 router = APIRouter(prefix="/api/service-points/{service_point_id}", tags=["metering"], responses=REFUSALS)
@@ -29,7 +34,9 @@ def service_point(
     service_point_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None
 ) -> ServicePointPage:
     """Show one service point's month: total, quality, registers, flags with their evidence, meters."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        page = views.point_page(work, service_point_id, answers.first_day(month))
+    return answers.point_answer(page)
 
 
 @router.get("/intervals", operation_id="intervals")
@@ -37,19 +44,27 @@ def intervals(
     service_point_id: IdPath, scope: Reader, database: AppDatabase, start: Moment, end: Moment
 ) -> IntervalsAnswer:
     """Return interval consumption over ``[start, end)``, at most 400 days; null where nothing is known."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        found = views.intervals(work, service_point_id, Span(start, end))
+    return answers.intervals(found)
 
 
 @router.get("/days", operation_id="days")
 def days(service_point_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None) -> DaysAnswer:
     """Return each site-local day of a month."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        unit = answers.display_unit(estate.service_point(work, service_point_id).commodity)
+        found = views.days(work, service_point_id, answers.first_day(month))
+    return DaysAnswer(unit=unit, days=[answers.day(view) for view in found])
 
 
 @router.get("/months", operation_id="months")
 def months(service_point_id: IdPath, scope: Reader, database: AppDatabase) -> MonthsAnswer:
     """Return every month with readings."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        unit = answers.display_unit(estate.service_point(work, service_point_id).commodity)
+        found = views.months(work, service_point_id)
+    return MonthsAnswer(unit=unit, months=[answers.month(view) for view in found])
 
 
 @router.get("/explain", operation_id="explain")
@@ -57,6 +72,7 @@ def explain(
     service_point_id: IdPath,
     scope: Annotated[Scope, Depends(authorize("metering.explain"))],
     database: AppDatabase,
+    opens: FramesOpened,
     month: MonthQuery = None,
 ) -> Explanation:
     """Derive a month's number again from the raw frames, and say whether everything matches."""

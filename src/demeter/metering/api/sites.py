@@ -6,8 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from demeter import estate
 from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, authorize
-from demeter.metering.api.models import ReconciliationAnswer, UnitsAnswer, UsageAnswer
+from demeter.kernel import local_day
+from demeter.metering import export, views
+from demeter.metering.api import answers
+from demeter.metering.api.models import ReconciliationAnswer, UnitsAnswer, UsageAnswer, UsageDocument
 from demeter.runtime.database import Scope
 
 router = APIRouter(prefix="/api/sites/{site_id}", tags=["metering"], responses=REFUSALS)
@@ -17,7 +21,9 @@ Reader = Annotated[Scope, Depends(authorize("metering.read"))]
 @router.get("/units", operation_id="units")
 def units(site_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None) -> UnitsAnswer:
     """Show what every unit, bulk supply and common area of a site used in a month, and what needs a person."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        page = views.units_page(work, site_id, answers.first_day(month))
+    return answers.units_answer(page)
 
 
 @router.get("/reconciliation", operation_id="reconciliation")
@@ -25,10 +31,19 @@ def reconciliation(
     site_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None
 ) -> ReconciliationAnswer:
     """Compare each building's bulk meter with its units and metered common area."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        site = estate.site(work, site_id)
+        wanted = answers.first_day(month) or local_day(site.zone, work.now()).replace(day=1)
+        found = views.reconciliation(work, site_id, wanted)
+    return ReconciliationAnswer(month=answers.month_word(wanted), rows=[answers.balance(view) for view in found])
 
 
 @router.get("/usage", operation_id="usage")
 def usage(site_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None) -> UsageAnswer:
-    """Return the newest usage statements of a month, as billing receives them."""
-    raise NotImplementedError
+    """Return the newest published usage statements of a month, as billing receives them."""
+    with database.unit_of_work(scope) as work:
+        site = estate.site(work, site_id)
+        wanted = answers.first_day(month) or local_day(site.zone, work.now()).replace(day=1)
+        documents = export.usage_documents(work, site_id, wanted)
+    statements = [UsageDocument.model_validate(document) for document in documents]
+    return UsageAnswer(month=answers.month_word(wanted), statements=statements)

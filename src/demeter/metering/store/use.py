@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -123,6 +124,31 @@ def days(
     return [DayUse(row["service_point_id"], row["day"], _total_in(row)) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class DaySeries:
+    """A service point's days as parallel lists; ``whole``: every due slot of the day is accounted for."""
+
+    days: list[date]
+    amounts: list[int | None]
+    scalers: list[int]
+    whole: list[bool]
+
+    def rows(self) -> Iterator[tuple[date, int | None, int, bool]]:
+        """Yield (day, amount, scaler, whole)."""
+        return zip(self.days, self.amounts, self.scalers, self.whole, strict=True)
+
+
+def day_series(work: UnitOfWork, site_id: int, first: date, before: date) -> dict[int, DaySeries]:
+    """Return the days ``[first, before)`` of all service points of a site, one row each: for reconciliation."""
+    rows = work.raw.execute(
+        "SELECT service_point_id, array_agg(day), array_agg(amount), array_agg(scaler::int),"
+        " array_agg(known = due AND due > 0) FROM metering.day_use WHERE site_id = %s AND day >= %s AND day < %s"
+        " GROUP BY service_point_id",
+        (site_id, first, before),
+    )
+    return {row[0]: DaySeries(*row[1:]) for row in rows}
+
+
 def months(
     work: UnitOfWork, site_id: int, *, month: date | None = None, service_point_id: int | None = None
 ) -> list[MonthUse]:
@@ -192,6 +218,35 @@ def close_flag(work: UnitOfWork, site_id: int, flag: Flag, until: datetime) -> N
     )
 
 
+def flags_within(
+    work: UnitOfWork, site_id: int, month: date, span: tuple[datetime, datetime], service_point_id: int | None = None
+) -> list[Flag]:
+    """Return the flags a month shows: its leaks, and the read failures that overlap it; oldest first."""
+    with work.raw.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            f"SELECT {FLAG} FROM metering.flag WHERE site_id = %s AND service_point_id = coalesce(%s, service_point_id)"
+            " AND (kind = 'leak' AND month = %s OR kind = 'read_failure' AND since < %s"
+            " AND (until_at IS NULL OR until_at > %s)) ORDER BY since, service_point_id, word",
+            (site_id, service_point_id, month, span[1], span[0]),
+        ).fetchall()
+    return [_flag_in(row) for row in rows]
+
+
+def leak_began(work: UnitOfWork, site_id: int, flag: Flag) -> datetime:
+    """Return when a leak began, followed back through the months before, in each of which it was open at the end."""
+    rows = work.raw.execute(
+        "SELECT month, min(since) FROM metering.flag WHERE site_id = %s AND service_point_id = %s AND kind = 'leak'"
+        " AND word = %s AND month < %s AND until_at IS NULL GROUP BY month ORDER BY month DESC",
+        (site_id, flag.service_point_id, flag.word, flag.month),
+    )
+    month, since = flag.month, flag.since
+    for before, began in rows:
+        if before != (month - timedelta(days=1)).replace(day=1):
+            break
+        month, since = before, min(since, began)
+    return since
+
+
 def flags(
     work: UnitOfWork,
     site_id: int,
@@ -208,16 +263,17 @@ def flags(
             " AND (%s::text IS NULL OR kind = %s AND until_at IS NULL) ORDER BY since, service_point_id, word",
             (site_id, month, service_point_id, open_kind, open_kind),
         ).fetchall()
-    return [
-        Flag(
-            row["service_point_id"],
-            row["month"],
-            FlagKind(row["kind"]),
-            row["word"],
-            row["since"],
-            row["raised_at"],
-            row["until_at"],
-            row["evidence"],
-        )
-        for row in rows
-    ]
+    return [_flag_in(row) for row in rows]
+
+
+def _flag_in(row: dict[str, Any]) -> Flag:
+    return Flag(
+        row["service_point_id"],
+        row["month"],
+        FlagKind(row["kind"]),
+        row["word"],
+        row["since"],
+        row["raised_at"],
+        row["until_at"],
+        row["evidence"],
+    )

@@ -1,0 +1,172 @@
+"""One service point: its month, days, months and slots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from demeter import estate, readings
+from demeter.kernel import Invalid, Span, day_start, display, local_day, month_span, next_month
+from demeter.metering.consumption import place
+from demeter.metering.gather import columns_between, installed_meters, site_map
+from demeter.metering.index import Rules
+from demeter.metering.model import FlagKind, MonthUse
+from demeter.metering.store import hand_off, use
+from demeter.metering.views.flags import Situation, flag_of, kept_view
+from demeter.metering.views.model import (
+    DayView,
+    InstalledView,
+    IntervalsView,
+    MonthView,
+    PointPage,
+    RegisterView,
+    TotalView,
+    shares,
+    shown,
+)
+from demeter.metering.views.units import coverage_so_far
+from demeter.runtime.database import UnitOfWork
+
+LONGEST = timedelta(days=400)
+
+
+def point_page(work: UnitOfWork, service_point_id: int, month: date | None = None) -> PointPage:
+    """Return a service point's month (its first day; None: the running month).
+
+    Raises:
+        NotFound: no such service point in the scope.
+    """
+    point = estate.service_point(work, service_point_id)
+    where = site_map(work, point.site_id)
+    month = (month or local_day(where.site.zone, work.now())).replace(day=1)
+    span = month_span(where.site.zone, month.year, month.month)
+    found = use.months(work, point.site_id, month=month, service_point_id=point.id)
+    revision = hand_off.revisions(work, point.site_id, month).get(point.id)
+    flags = [
+        replace(flag, since=use.leak_began(work, point.site_id, flag)) if flag.kind is FlagKind.LEAK else flag
+        for flag in use.flags_within(work, point.site_id, month, (span.start, span.end), point.id)
+    ]
+    there = where.installations.get(point.id, ())
+    meter_ids = sorted({i.meter_id for i in there})
+    return PointPage(
+        point,
+        where.site,
+        month,
+        _total(found[0] if found else None, revision, span, work.now()),
+        tuple(kept_view(flag) for flag in flags),
+        tuple(
+            InstalledView(m.id, m.serial, m.maker, m.protocol, i.starts_at, i.ends_at)
+            for i in there
+            for m in (where.meters[i.meter_id],)
+        ),
+        tuple(readings.channels(work, point.site_id, meter_ids)) if meter_ids else (),
+    )
+
+
+def _total(month: MonthUse | None, revision: tuple[int, datetime] | None, span: Span, now: datetime) -> TotalView:
+    number, published_at = revision or (None, None)
+    if month is None:
+        zero = display(0, 0)
+        return TotalView(None, zero, 0, 0, {}, None, None, number, published_at, ())
+    total = month.total
+    return TotalView(
+        shown(total),
+        display(total.bridged, total.scaler),
+        total.bridged_slots,
+        coverage_so_far(month, span, now),
+        shares(total),
+        _register(month.opening),
+        _register(month.closing),
+        number,
+        published_at,
+        month.flags,
+    )
+
+
+def _register(read: Mapping[str, Any] | None) -> RegisterView | None:
+    if read is None:
+        return None
+    at = datetime.fromisoformat(read["at"])
+    return RegisterView(at, display(read["value"], read["scaler"]), read["quality"], read["meter_serial"])
+
+
+def days(work: UnitOfWork, service_point_id: int, month: date | None = None) -> list[DayView]:
+    """Return each site-local day of a month up to today; a day without readings has None.
+
+    Raises:
+        NotFound: no such service point in the scope.
+    """
+    point = estate.service_point(work, service_point_id)
+    zone = estate.site(work, point.site_id).zone
+    today = local_day(zone, work.now())
+    month = (month or today).replace(day=1)
+    last = min(next_month(month) - timedelta(days=1), today)
+    kept = {d.day: d.total for d in use.days(work, point.site_id, month, last, [point.id])}
+    result = []
+    for number in range(month.toordinal(), last.toordinal() + 1):
+        day = date.fromordinal(number)
+        total = kept.get(day)
+        if total is None:
+            result.append(DayView(day, None, 0, {}))
+        else:
+            result.append(DayView(day, shown(total), total.coverage_ppm, shares(total)))
+    return result
+
+
+def months(work: UnitOfWork, service_point_id: int) -> list[MonthView]:
+    """Return every month of a service point that was computed, oldest first.
+
+    Raises:
+        NotFound: no such service point in the scope.
+    """
+    point = estate.service_point(work, service_point_id)
+    zone, now = estate.site(work, point.site_id).zone, work.now()
+    flags = use.flags(work, point.site_id, service_point_id=point.id)
+    result = []
+    for month in use.months(work, point.site_id, service_point_id=point.id):
+        span = month_span(zone, month.month.year, month.month.month)
+        kept = [
+            flag
+            for flag in flags
+            if (flag.month == month.month if flag.kind is FlagKind.LEAK else _overlaps(flag.since, flag.until, span))
+        ]
+        coverage = coverage_so_far(month, span, now)
+        flag = flag_of(Situation(point.role, span.end <= now, month, coverage, kept))
+        result.append(MonthView(month.month, shown(month.total), coverage, flag))
+    return result
+
+
+def _overlaps(since: datetime, until: datetime | None, span: Span) -> bool:
+    return since < span.end and (until is None or until > span.start)
+
+
+def intervals(work: UnitOfWork, service_point_id: int, span: Span) -> IntervalsView:
+    """Return the slots of ``span``, widened to whole site-local days at its beginning.
+
+    Raises:
+        NotFound: no such service point in the scope.
+        Invalid: the span is empty or longer than 400 days.
+    """
+    if not timedelta(0) < span.end - span.start <= LONGEST:
+        raise Invalid("ask for more than nothing and at most 400 days", code="span")
+    point = estate.service_point(work, service_point_id)
+    where = site_map(work, point.site_id)
+    zone = where.site.zone
+    start_s = int(day_start(zone, local_day(zone, span.start)).timestamp())
+    end_s = int(span.end.timestamp())
+    columns = columns_between(work, where, [point.id], start_s, end_s)
+    placed = place(installed_meters(where, point.id, columns), start_s, end_s, Rules.of(point.commodity))
+    known = placed.known().tolist()
+    first = (int(span.start.astimezone(UTC).timestamp()) - start_s) // placed.interval_s
+    values = [amount if there else None for amount, there in zip(placed.amounts.tolist(), known, strict=True)]
+    return IntervalsView(
+        start_s + first * placed.interval_s,
+        placed.interval_s,
+        zone,
+        point.commodity.base_unit,
+        placed.scaler,
+        tuple(values[first:]),
+        tuple(placed.quality.tolist()[first:]),
+    )

@@ -1,0 +1,134 @@
+"""The units page: one row per service point of a site, from kept totals in a handful of set-wise queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+
+from demeter import readings
+from demeter.estate import PointRole, ServicePoint
+from demeter.kernel import Span, local_day, month_span
+from demeter.metering.gather import SiteMap, site_map
+from demeter.metering.model import Flag, MonthUse
+from demeter.metering.reconciliation import Verdict
+from demeter.metering.rollup import Total
+from demeter.metering.store import hand_off, use
+from demeter.metering.views.balance import BalanceView, balances
+from demeter.metering.views.flags import Situation, flag_of, goes_to
+from demeter.metering.views.model import PPM, FlagCode, UnitRow, UnitsPage, UnitsSummary, shares, shown
+from demeter.metering.watch import installed_now
+from demeter.readings import Latest
+from demeter.runtime.database import UnitOfWork
+
+ARRIVAL = timedelta(hours=1)
+"""In a running month, slots that ended less than this ago are not owed yet."""
+
+ROLE_ORDER = {PointRole.BULK: 0, PointRole.COMMON: 1, PointRole.UNIT: 2}
+
+
+def units_page(work: UnitOfWork, site_id: int, month: date | None = None) -> UnitsPage:
+    """Return a site's month (its first day; None: the running month).
+
+    Raises:
+        NotFound: no such site in the scope.
+    """
+    where = site_map(work, site_id)
+    site, now = where.site, work.now()
+    month = (month or local_day(site.zone, now)).replace(day=1)
+    span = month_span(site.zone, month.year, month.month)
+    months = {m.service_point_id: m for m in use.months(work, site_id, month=month)}
+    kept: dict[int, list[Flag]] = {}
+    for flag in use.flags_within(work, site_id, month, (span.start, span.end)):
+        kept.setdefault(flag.service_point_id, []).append(flag)
+    revisions = hand_off.revisions(work, site_id, month)
+    points = sorted(where.points.values(), key=lambda p: (p.building, ROLE_ORDER[p.role], p.label, p.commodity))
+    found = {(b.building_id, b.commodity): b for b in balances(work, site, points, months, month)}
+    newest = list(readings.latest(work, site_id).values())
+    last = last_reads(where, newest)
+    rows = tuple(
+        _row(
+            point,
+            months.get(point.id),
+            kept.get(point.id, []),
+            found.get((point.building_id, point.commodity)),
+            (span, now),
+            last.get(point.id),
+            revisions.get(point.id, (None, None))[0],
+        )
+        for point in points
+    )
+    return UnitsPage(site, month, span.end <= now, _summary(where, rows, newest, now), rows)
+
+
+def _row(
+    point: ServicePoint,
+    month: MonthUse | None,
+    kept: Sequence[Flag],
+    balance: BalanceView | None,
+    when: tuple[Span, datetime],
+    last_read_at: datetime | None,
+    revision: int | None,
+) -> UnitRow:
+    span, now = when
+    total = month.total if month else None
+    coverage_ppm = coverage_so_far(month, span, now) if month else 0
+    of_building = balance.balance if balance and point.role is not PointRole.UNIT else None
+    verdict = of_building.verdict.value if of_building else None
+    if balance and of_building and of_building.excluded and of_building.verdict is not Verdict.INCONCLUSIVE:
+        verdict = f"{verdict}; without {', '.join(label for _, label, _ in of_building.excluded)}"
+    reconciled = of_building is not None and of_building.reconciled
+    flag = flag_of(Situation(point.role, span.end <= now, month, coverage_ppm, kept, reconciled, verdict))
+    return UnitRow(
+        point.id,
+        point.label,
+        point.building,
+        point.role,
+        point.commodity,
+        shown(total) if total else None,
+        coverage_ppm,
+        shares(total) if total else {},
+        flag,
+        last_read_at,
+        goes_to(point.role, flag),
+        revision,
+    )
+
+
+def coverage_so_far(month: MonthUse, span: Span, now: datetime) -> int:
+    """Return the known share, per million, of what could be known at ``now``."""
+    total: Total = month.total
+    ahead = max(int((span.end - (now - ARRIVAL)).total_seconds()), 0) // month.interval_s
+    owed = max(total.due - ahead, total.known, 1)
+    return total.known * PPM // owed
+
+
+def last_reads(where: SiteMap, newest: Iterable[Latest]) -> dict[int, datetime]:
+    """Return when each service point's meters were last read, in measured time, by hand or not."""
+    at: dict[int, datetime] = {}
+    own = {channel.id: channel.meter_id for channels in where.channels.values() for channel in channels}
+    for latest in newest:
+        meter_id = own.get(latest.channel_id)
+        if meter_id is not None:
+            at[meter_id] = max(at.get(meter_id, latest.measured_at), latest.measured_at)
+    found: dict[int, datetime] = {}
+    for point_id, there in where.installations.items():
+        reads = [at[i.meter_id] for i in there if i.meter_id in at]
+        if reads:
+            found[point_id] = max(reads)
+    return found
+
+
+def _summary(where: SiteMap, rows: Sequence[UnitRow], newest: Sequence[Latest], now: datetime) -> UnitsSummary:
+    codes = [row.flag.code for row in rows]
+    smart = {meter.id for meter, _ in installed_now(where)}
+    today = local_day(where.site.zone, now)
+    read = {n.meter_id for n in newest if local_day(where.site.zone, n.measured_at) == today}
+    return UnitsSummary(
+        units=len({row.unit for row in rows if row.role is PointRole.UNIT}),
+        meters=len({i.meter_id for there in where.installations.values() for i in there if i.ends_at is None}),
+        read_today=len(read & smart),
+        meters_due=len(smart),
+        leaks=codes.count(FlagCode.LEAK),
+        read_failures=codes.count(FlagCode.READ_FAILURE),
+        self_reads=codes.count(FlagCode.SELF_READ),
+    )
