@@ -227,7 +227,7 @@ def test_mutated_answers_end_in_a_read_failure_or_a_result_never_in_another_erro
                 try:
                     await session.nameplate()
                     await session.clock()
-                    await session.oldest(Profile.BLOCK)
+                    await session.held(Profile.BLOCK)
                     await read(session)
                 except ReadFailure:
                     failures += 1

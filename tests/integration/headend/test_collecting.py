@@ -277,3 +277,20 @@ def test_the_log_is_pruned_and_the_states_stay(rig: Rig) -> None:
     with rig.database.unit_of_work(rig.scope) as work:
         [row] = headend.meter_rows(work, rig.site_id)
     assert row.read_until == last_quarter()
+
+
+def test_a_gap_longer_than_a_turn_is_crossed_and_a_meter_that_stands_still_is_left_in_peace(rig: Rig) -> None:
+    async def story() -> None:
+        until = last_quarter() - timedelta(days=60)  # the meter has recorded nothing since
+        meter = electricity_meter(until - timedelta(days=40), 8)
+        grow(meter, until - timedelta(hours=2), until)
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(replace(FAST, slice_rows=96, slices_per_turn=5))):
+                await eventually(lambda: len(rig.store.stamps(meter_id)) == 16)
+                before = meter.connections
+                await asyncio.sleep(2)
+                assert meter.connections - before <= 3
+        assert rig.store.stamps(meter_id) == expected_stamps(meter)
+
+    asyncio.run(story())
