@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,3 +164,25 @@ def simulator(fleet_file: Path, folder: Path | None = None) -> Iterator[dict]:
             yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
+
+
+@contextmanager
+def demonstration(data_dir: Path) -> Iterator[tuple[str, str, str]]:
+    """Run `demeter demo` for the browser; yields address, e-mail and one-time password once the history is there."""
+    port = free_port()
+    command = [sys.executable, "-m", "demeter", "--data-dir", str(data_dir), "demo", "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            told = []
+            for line in process.stderr:
+                told.append(line)
+                found = re.search(r"Sign in\s+(treasurer\S+)\s+one-time password: (\S+)", line)
+                if found:
+                    threading.Thread(target=process.stderr.read, daemon=True).start()
+                    yield f"http://127.0.0.1:{port}", found[1], found[2]
+                    break
+            else:
+                raise AssertionError("the demo ended before it was ready:\n" + "".join(told[-20:]))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)

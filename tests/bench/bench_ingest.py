@@ -78,7 +78,9 @@ def month() -> list[list[tuple[Series, ...]]]:
         parts = []
         for start in range(0, count, PART_DAYS * 96):
             part = slice(start, start + PART_DAYS * 96)
-            parts.append((_series(0, at_s[part], index[part]), _series(1, at_s[part][there[part]], used[part][there[part]])))
+            parts.append(
+                (_series(0, at_s[part], index[part]), _series(1, at_s[part][there[part]], used[part][there[part]]))
+            )
         found.append(parts)
     return found
 
@@ -89,12 +91,14 @@ def _series(kind: int, at_s: np.ndarray, values: np.ndarray) -> Series:
 
 def blocks_only(database: Database, meters: list[list[tuple[Series, ...]]]) -> float:
     """Points per second of columns to committed blocks, without frames (a batch per 1 million points)."""
-    from demeter.readings.store.channels import create_channel
     from demeter.readings.store.blocks import ensure_partition
+    from demeter.readings.store.channels import create_channel
 
     with database.connect(Role.INGEST, autocommit=True) as connection:
         channels = {(m, t): create_channel(connection, 1, m + 1, t) for m in range(METERS) for t in TYPES}
-        for when in sorted({w for parts in meters[0] for w in months_of(parts[0][0:1][0] if isinstance(parts[0], tuple) else parts[0])}):
+        for when in sorted(
+            {w for parts in meters[0] for w in months_of(parts[0][0:1][0] if isinstance(parts[0], tuple) else parts[0])}
+        ):
             ensure_partition(connection, "block", when)
         given = [
             Contribution(channels[m, s.reading_type], "Europe/Berlin", 1, RECEIVED, s)

@@ -7,11 +7,18 @@ import { QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { queryClient } from './api/queries'
+import { queryClient, whenSignedOut } from './api/queries'
+import { markSignedOut } from './api/session'
 import { router } from './router'
 import { theme, variables } from './theme/theme'
 
 const colours = localStorageColorSchemeManager({ key: 'demeter-colours' })
+
+whenSignedOut.act = () => {
+  markSignedOut()
+  const { pathname, href } = router.state.location
+  if (pathname !== '/login') void router.navigate({ to: '/login', search: { next: href } })
+}
 
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>

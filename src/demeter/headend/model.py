@@ -17,7 +17,15 @@ INTERNAL = "internal error"
 
 
 class Receipt(Protocol):
-    """What the store answers once a delivery is committed; ``refusals`` are kept there with their reasons."""
+    """What the store answers once it has committed what it says.
+
+    ``accepted``: the frame is in the journal. ``refusals``: what was not taken over, kept there with the reasons.
+    """
+
+    @property
+    def accepted(self) -> bool:
+        """Tell whether the frame is kept; if not, the meter must be read again."""
+        ...
 
     @property
     def refusals(self) -> Sequence[object]:
@@ -147,24 +155,27 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class MeterRow:
-    """One line of the meters page. ``due`` and ``received`` count the interval reads of the site-local day so far.
+    """One line of the meters page.
 
-    ``read_until``: stamp of the newest committed row; ``state``: ``never read``, ``ok``, ``late`` or ``failing``.
+    ``state``: ``never read``, ``ok``, ``late`` or ``failing``. ``due`` and ``received`` count interval reads since
+    ``counted_from``, the site-local midnight at which yesterday began, so over one to two days. ``read_until`` is the
+    stamp of the newest committed row; the last failure stays after a success, with its time.
     """
 
     meter_id: int
     state: str
+    counted_from: datetime
     due: int
     received: int
     interval_s: int | None
     read_until: datetime | None
     last_success_at: datetime | None
     last_failure_at: datetime | None
+    last_failure_kind: str | None
     last_failure: str | None
     failures: int
     next_due_at: datetime | None
     clock_drift_s: int | None
-    last_failure_kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from demeter import estate
 from demeter.headend import store
@@ -17,7 +17,7 @@ from demeter.headend.model import (
     Session,
 )
 from demeter.headend.schedule import reads_due
-from demeter.kernel import Invalid, NotFound, local_day
+from demeter.kernel import DAY, Invalid, NotFound, day_start, local_day
 from demeter.runtime.database import UnitOfWork
 from demeter.sdk import Profile
 
@@ -41,10 +41,10 @@ def meter_rows(work: UnitOfWork, site_id: int) -> list[MeterRow]:
     work.scope.require(READ)
     site = estate.site(work, site_id)
     now = work.now()
-    today = local_day(site.zone, now - GRACE)
+    days = counted_days(site.zone, now)
     states = store.meter_states(work, site_id)
     profiles = store.profile_states(work, site_id)
-    received = store.received_on(work, site_id, today)
+    received = store.received_since(work, site_id, days[0])
     rows = []
     for meter in estate.meters(work, site_id):
         if not meter.active or meter.protocol == estate.MANUAL:
@@ -52,27 +52,35 @@ def meter_rows(work: UnitOfWork, site_id: int) -> list[MeterRow]:
         state = states.get(meter.id, MeterState(site_id, meter.id))
         block = profiles.get((meter.id, Profile.BLOCK))
         # The grid of a meter that never answered is not known: its reads cannot be counted, only missed.
-        due = reads_due(site.zone, today, block.period_s, meter.commissioned_at, now - GRACE) if block else 0
-        rows.append(_row(state, block, due, received.get(meter.id, 0), now))
+        since = meter.commissioned_at
+        due = sum(reads_due(site.zone, day, block.period_s, since, now - GRACE) for day in days) if block else 0
+        count = min(received.get(meter.id, 0), due)
+        rows.append(_row(state, block, (day_start(site.zone, days[0]), due, count), now))
     return rows
 
 
-def _row(state: MeterState, block: ProfileState | None, due: int, received: int, now: datetime) -> MeterRow:
-    failing = state.failures > 0
+def counted_days(zone: str, now: datetime) -> tuple[date, date]:
+    """Return yesterday and today of a site: the days whose reads the meters page counts."""
+    today = local_day(zone, now)
+    return today - DAY, today
+
+
+def _row(state: MeterState, block: ProfileState | None, counts: tuple[datetime, int, int], now: datetime) -> MeterRow:
     return MeterRow(
         meter_id=state.meter_id,
         state=_state_word(state, block, now),
-        due=due,
-        received=received,
+        counted_from=counts[0],
+        due=counts[1],
+        received=counts[2],
         interval_s=block.period_s if block else None,
         read_until=block.collected_until if block else None,
         last_success_at=state.last_success_at,
         last_failure_at=state.last_failure_at,
-        last_failure=state.last_failure_detail if failing or state.last_failure_at else None,
+        last_failure_kind=state.last_failure_kind,
+        last_failure=state.last_failure_detail,
         failures=state.failures,
         next_due_at=state.next_due_at,
         clock_drift_s=state.clock_drift_s,
-        last_failure_kind=state.last_failure_kind,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, fields
 from datetime import date, datetime
 
@@ -74,11 +74,13 @@ def profile_states(work: UnitOfWork, site_id: int) -> dict[tuple[int, Profile], 
     return {(state.meter_id, state.profile): state for state in states}
 
 
-def received_on(work: UnitOfWork, site_id: int, day: date) -> dict[int, int]:
-    """Return how many interval reads of a site-local day were committed, by meter."""
+def received_since(work: UnitOfWork, site_id: int, day: date) -> dict[int, int]:
+    """Return how many interval reads of a site-local day and later were committed, by meter."""
     with work.raw.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(
-            "SELECT meter_id, received FROM headend.read_day WHERE site_id = %s AND day = %s", (site_id, day)
+            "SELECT meter_id, sum(received)::int FROM headend.read_day WHERE site_id = %s AND day >= %s"
+            " GROUP BY meter_id",
+            (site_id, day),
         )
         return dict(cursor.fetchall())
 
@@ -161,13 +163,3 @@ def finish_expired(work: UnitOfWork, now: datetime) -> None:
 def notify(work: UnitOfWork, channel: str, payload: str) -> None:
     """Wake the listeners of a channel when this transaction commits."""
     work.raw.execute("SELECT pg_notify(%s, %s)", (channel, payload))
-
-
-def totals(work: UnitOfWork, site_id: int) -> Mapping[str, int]:
-    """Return rows received of all profiles of a site, by profile."""
-    with work.raw.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(
-            "SELECT profile, sum(received)::bigint FROM headend.profile_state WHERE site_id = %s GROUP BY profile",
-            (site_id,),
-        )
-        return dict(cursor.fetchall())

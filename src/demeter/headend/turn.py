@@ -222,12 +222,11 @@ class Turn:
         """
         while len(self._uncommitted) > keep:
             part = self._uncommitted.popleft()
-            results = await asyncio.gather(*part.commits, return_exceptions=True)
-            failed = next((result for result in results if isinstance(result, BaseException)), None)
-            if failed is not None:
+            try:
+                self._refusals += await committed(part.commits)
+            except NotStored:
                 await self._abandon()
-                raise NotStored(f"the store did not take the readings: {failed}") from failed
-            self._refusals += sum(bool(getattr(result, "refusals", ())) for result in results)
+                raise
             self._advance(part)
 
     async def _abandon(self) -> None:
@@ -258,11 +257,23 @@ class Turn:
             if failure.kind is not FailureKind.NOT_SUPPORTED:
                 raise
             return
-        commits = [self._commit(answer) for answer in answers if answer.series]
-        results = await asyncio.gather(*commits, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise NotStored(f"the store did not take the reading: {result}") from result
+        self._refusals += await committed([self._commit(answer) for answer in answers if answer.series])
+
+
+async def committed(commits: Sequence[asyncio.Task[Receipt]]) -> int:
+    """Wait for commits; return how many of the answers were refused in part.
+
+    Raises:
+        NotStored: one was not committed, or refused as a whole.
+    """
+    refused = 0
+    for receipt in await asyncio.gather(*commits, return_exceptions=True):
+        if isinstance(receipt, BaseException):
+            raise NotStored(f"the store did not take the readings: {receipt}") from receipt
+        if not receipt.accepted:
+            raise NotStored(f"the store refused the readings: {'; '.join(str(r) for r in receipt.refusals)}")
+        refused += bool(receipt.refusals)
+    return refused
 
 
 async def _stored(sink: Sink, delivery: Delivery) -> Receipt:

@@ -34,6 +34,7 @@ QUIET = Limits(schedule_s=86_400, jitter_s=1, refresh_s=0.2, flush_s=0.05)
 
 @dataclass(frozen=True)
 class Committed:
+    accepted: bool = True
     refusals: tuple[object, ...] = ()
 
 

@@ -1,4 +1,4 @@
-import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query'
+import { keepPreviousData, QueryCache, QueryClient, queryOptions } from '@tanstack/react-query'
 import { ApiError, api } from './client'
 import type {
   Days, Explanation, Intervals, MeterRow, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
@@ -10,7 +10,17 @@ function worthRetrying(count: number, problem: Error): boolean {
   return !refused && count < 2
 }
 
+/** What happens when the server no longer knows the session; set once the router exists. */
+export const whenSignedOut = { act: () => {} }
+
+const signedOut = (problem: Error) => problem instanceof ApiError && problem.status === 401
+
 export const queryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (problem) => {
+      if (signedOut(problem)) whenSignedOut.act()
+    },
+  }),
   defaultOptions: { queries: { retry: worthRetrying, staleTime: 20_000, refetchOnWindowFocus: true } },
 })
 

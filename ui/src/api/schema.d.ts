@@ -357,7 +357,10 @@ export interface components {
         Credentials: {
             /** Email */
             email: string;
-            /** Password */
+            /**
+             * Password
+             * Format: password
+             */
             password: string;
         };
         /**
@@ -367,7 +370,10 @@ export interface components {
         DayAnswer: {
             /** Consumption */
             consumption: string | null;
-            /** Coverage */
+            /**
+             * Coverage
+             * @description Share of the time, so far as it has passed, of which consumption is known.
+             */
             coverage: number;
             /** Day */
             day: string;
@@ -642,6 +648,22 @@ export interface components {
             zone: string;
         };
         /**
+         * MeterPart
+         * @description One meter's part of a statement's month; ``multiplier`` is ``1`` or a fraction such as ``25/2``.
+         */
+        MeterPart: {
+            closing: components["schemas"]["RegisterRead"] | null;
+            /** End */
+            end: string;
+            /** Multiplier */
+            multiplier: string;
+            opening: components["schemas"]["RegisterRead"] | null;
+            /** Serial */
+            serial: string;
+            /** Start */
+            start: string;
+        };
+        /**
          * MeterRow
          * @description One meter: how fresh it is and what stands in the way.
          */
@@ -659,42 +681,43 @@ export interface components {
             last_failure: components["schemas"]["FailureAnswer"] | null;
             /**
              * Last Measured At
-             * @description Stamp of its newest reading.
+             * @description Stamp of its newest interval reading.
              */
             last_measured_at: string | null;
             /**
              * Last Read At
-             * @description When Demeter last heard from it.
+             * @description When a session with it last succeeded.
              */
             last_read_at: string | null;
-            /** Place */
+            /**
+             * Place
+             * @description Label of the service point it is installed at; empty when it is not.
+             */
             place: string;
             /**
              * Reads Due
-             * @description Scheduled reads of the last 24 hours.
+             * @description Interval readings of the site's present day that should be here by now.
              */
             reads_due: number;
             /**
              * Reads Received
-             * @description How many of those brought readings.
+             * @description How many of the day's interval readings are here.
              */
             reads_received: number;
-            /**
-             * Role
-             * @enum {string}
-             */
-            role: "unit" | "bulk" | "common";
+            /** Role */
+            role: ("unit" | "bulk" | "common") | null;
             /** Serial */
             serial: string;
             /**
              * State
+             * @description late: readings are missing; stale: none for 24 hours; never: none ever.
              * @enum {string}
              */
             state: "live" | "late" | "stale" | "never";
         };
         /**
          * MetersAnswer
-         * @description The meters of a site.
+         * @description The meters of a site that a driver reads.
          */
         MetersAnswer: {
             /** Meters */
@@ -707,7 +730,10 @@ export interface components {
         MonthAnswer: {
             /** Consumption */
             consumption: string | null;
-            /** Coverage */
+            /**
+             * Coverage
+             * @description Share of the time, so far as it has passed, of which consumption is known.
+             */
             coverage: number;
             flag: components["schemas"]["FlagAnswer"] | null;
             /**
@@ -773,14 +799,20 @@ export interface components {
         };
         /**
          * ReadNowAnswer
-         * @description What an on-demand read brought, after it was committed.
+         * @description What an on-demand read brought. What it counts is committed.
          */
         ReadNowAnswer: {
             /** Message */
             message: string;
-            /** Outcome */
+            /**
+             * Outcome
+             * @description ok, waiting (it has not ended within a minute), expired, or why it failed.
+             */
             outcome: string;
-            /** Readings */
+            /**
+             * Readings
+             * @description Readings that were committed.
+             */
             readings: number;
         };
         /**
@@ -812,7 +844,10 @@ export interface components {
             commodity: "electricity" | "water";
             /** Common */
             common: string | null;
-            /** Coverage */
+            /**
+             * Coverage
+             * @description Share of the time, so far as it has passed, of which consumption is known.
+             */
             coverage: number;
             /**
              * Excluded
@@ -1040,7 +1075,10 @@ export interface components {
             closing: components["schemas"]["RegisterAnswer"] | null;
             /** Consumption */
             consumption: string | null;
-            /** Coverage */
+            /**
+             * Coverage
+             * @description Share of the time, so far as it has passed, of which consumption is known.
+             */
             coverage: number;
             opening: components["schemas"]["RegisterAnswer"] | null;
             /** Published At */
@@ -1078,7 +1116,7 @@ export interface components {
             consumption_unit: "kWh" | "kL";
             /**
              * Coverage
-             * @description Share of the month so far that is known.
+             * @description Share of the time, so far as it has passed, of which consumption is known.
              */
             coverage: number;
             flag: components["schemas"]["FlagAnswer"];
@@ -1179,8 +1217,13 @@ export interface components {
         UsageDocument: {
             /** Amount */
             amount: number | null;
-            /** Bridged */
+            /**
+             * Bridged
+             * @description Part of the amount that registers prove but no interval places in time.
+             */
             bridged: number;
+            /** Bridged Slots */
+            bridged_slots: number;
             closing: components["schemas"]["RegisterRead"] | null;
             /**
              * Commodity
@@ -1199,14 +1242,14 @@ export interface components {
             interval_s: number;
             /** Intervals */
             intervals: (number | null)[];
-            /** Meters */
-            meters: string[];
             /**
              * Month
              * @example 2025-01
              */
             month: string;
             opening: components["schemas"]["RegisterRead"] | null;
+            /** Parts */
+            parts: components["schemas"]["MeterPart"][];
             /** Published At */
             published_at: string | null;
             /** Qualities */

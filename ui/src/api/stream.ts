@@ -13,6 +13,7 @@ interface ReadingNotice {
 /** How long notices are gathered before the pages ask again: a poll of a whole site brings hundreds at once. */
 const GATHER_MS = 1_500
 const POLL_MS = 60_000
+const REOPEN_MS = 5_000
 /** Stands for every service point on show. */
 const ALL = '*'
 
@@ -46,8 +47,25 @@ function refresh(client: QueryClient, site: string, points: Iterable<string>): v
   }
 }
 
+/** Keeps a stream open: the browser itself repeats a broken connection, but not one the server refused. */
+function keepOpen(site: string, dress: (source: EventSource) => void): () => void {
+  let source: EventSource
+  let again: ReturnType<typeof setTimeout> | undefined
+  const open = () => {
+    source = new EventSource(`/api/stream?site=${encodeURIComponent(site)}`)
+    source.addEventListener('error', () => {
+      if (source.readyState === EventSource.CLOSED) again = setTimeout(open, REOPEN_MS)
+    })
+    dress(source)
+  }
+  open()
+  return () => {
+    clearTimeout(again)
+    source.close()
+  }
+}
+
 function listen(site: string, onState: (live: boolean) => void): () => void {
-  const source = new EventSource(`/api/stream?site=${encodeURIComponent(site)}`)
   const changed = new Set<string>()
   let gathering: ReturnType<typeof setTimeout> | undefined
   let wasDown = false
@@ -57,27 +75,29 @@ function listen(site: string, onState: (live: boolean) => void): () => void {
     refresh(queryClient, site, [...changed])
     changed.clear()
   }
-  source.addEventListener('open', () => {
-    onState(true)
-    // What arrived while the line was down was not announced to us.
-    if (wasDown) refresh(queryClient, site, [ALL])
-    wasDown = false
+  const close = keepOpen(site, (source) => {
+    source.addEventListener('open', () => {
+      onState(true)
+      // What arrived while the line was down was not announced to us.
+      if (wasDown) refresh(queryClient, site, [ALL])
+      wasDown = false
+    })
+    source.addEventListener('error', () => {
+      wasDown = true
+      onState(false)
+    })
+    source.addEventListener('reading', (event) => {
+      const notice = JSON.parse((event as MessageEvent<string>).data) as ReadingNotice
+      patch(queryClient, site, notice)
+      changed.add(notice.service_point_id)
+      gathering ??= setTimeout(settle, GATHER_MS)
+    })
+    // So much arrived that it was not announced one by one.
+    source.addEventListener('resync', () => refresh(queryClient, site, [ALL]))
   })
-  source.addEventListener('error', () => {
-    wasDown = true
-    onState(false)
-  })
-  source.addEventListener('reading', (event) => {
-    const notice = JSON.parse((event as MessageEvent<string>).data) as ReadingNotice
-    patch(queryClient, site, notice)
-    changed.add(notice.service_point_id)
-    gathering ??= setTimeout(settle, GATHER_MS)
-  })
-  // So much arrived that it was not announced one by one.
-  source.addEventListener('resync', () => refresh(queryClient, site, [ALL]))
   return () => {
     clearTimeout(gathering)
-    source.close()
+    close()
   }
 }
 

@@ -71,7 +71,7 @@ export function IntervalChart({ intervals, commodity, view, onView, nowS, label 
         {button('zoomIn', t('chart.zoomIn'), () => zoom(0.5))}
         {button('zoomOut', t('chart.zoomOut'), () => zoom(2), !view)}
         <Button variant="default" size="sm" disabled={!view} onClick={() => onView(null)} data-testid="reset-zoom">{t('chart.reset')}</Button>
-        <span className={classes.hint}>{t('chart.hint')}</span>
+        <span className={classes.hint}>{view ? slotSpan({ start, end }, place) : t('chart.hint')}</span>
       </div>
       <div className={classes.plotFrame} onMouseLeave={clear}>
         {/* The chart takes keys itself: a focusable figure is the way to reach them without a pointer. */}

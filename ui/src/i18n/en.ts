@@ -258,7 +258,7 @@ export const en = {
       failure: 'Last failure',
       action: 'Read now',
     },
-    state: { live: 'live', late: 'late', stale: 'stale', never: 'never read' },
+    state: { live: 'live', late: 'late', stale: 'silent', never: 'never read' },
     stateHint: {
       live: 'Read on time.',
       late: 'The last read is older than two reading periods.',

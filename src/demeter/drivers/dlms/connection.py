@@ -83,7 +83,7 @@ class WrapperConnection(asyncio.Protocol):
     def _cut_off(self, why: str) -> ReadFailure:
         pending = self._unwrapper.pending
         if pending:
-            return ReadFailure(FailureKind.TRUNCATED, f"{why} inside an answer", offset=pending)
+            return ReadFailure(FailureKind.TRUNCATED, f"in the middle of an answer {why}", offset=pending)
         return ReadFailure(FailureKind.NO_ANSWER, why)
 
     def _fail(self, failure: ReadFailure) -> None:
@@ -108,7 +108,7 @@ class WrapperConnection(asyncio.Protocol):
             async with asyncio.timeout(within_s):
                 frame = await self._waiting
         except TimeoutError:
-            self._fail(self._cut_off(f"no whole answer within {within_s:g} s"))
+            self._fail(self._cut_off(f"nothing came for {within_s:g} s"))
             assert self._failure is not None
             raise self._failure from None
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from itertools import repeat
 from struct import Struct
 from typing import Any, Final
 
@@ -18,8 +19,9 @@ from demeter.protocols.dlms.errors import Malformed, Truncated, Unsupported
 MAX_DEPTH: Final = 12
 """Nesting of arrays and structures; real objects need about five."""
 
-VALUES_PER_BYTE: Final = 8
-"""Null columns of compact arrays take no bytes: so many values may come out of one byte, on average."""
+VALUES_FREE: Final = 4096
+VALUES_PER_BYTE: Final = 2
+"""Null columns of compact arrays take no bytes: this bounds how many values may come out of so many bytes."""
 
 NUMBERS: Final[dict[int, Struct]] = {
     Tag.INT8: Struct(">b"),
@@ -120,7 +122,7 @@ class _Walker:
 
     def __init__(self, buffer: bytes, available: int) -> None:
         self.buffer = buffer
-        self.budget = 64 + VALUES_PER_BYTE * max(available, 0)
+        self.budget = VALUES_FREE + VALUES_PER_BYTE * max(available, 0)
 
     def tagged(self, offset: int, depth: int) -> tuple[Data, int]:
         """A value with its tag in front."""
@@ -247,8 +249,8 @@ class _Walker:
     def untagged(self, shape: TypeDescription, offset: int, depth: int) -> tuple[Data, int]:
         if shape.tag not in (Tag.ARRAY, Tag.STRUCTURE):
             return self.content(shape.tag, offset, depth)
-        self.spend(1 + (shape.count if shape.tag is Tag.ARRAY else len(shape.parts)), offset)
-        parts = shape.parts * shape.count if shape.tag is Tag.ARRAY else shape.parts
+        self.spend(1, offset)
+        parts = repeat(shape.parts[0], shape.count) if shape.tag is Tag.ARRAY else shape.parts
         items = []
         for part in parts:
             item, offset = self.untagged(part, offset, depth + 1)

@@ -140,8 +140,15 @@ def test_nesting_is_bounded():
     ],
 )
 def test_a_few_bytes_cannot_unfold_into_millions_of_values(wire):
-    with pytest.raises(DlmsError):
+    with pytest.raises(Malformed, match=r"more values|without any bytes"):
         decode_all(bytes.fromhex(wire))
+
+
+def test_some_null_columns_in_a_compact_array_are_fine():
+    parts = (*[TypeDescription(Tag.NULL)] * 30, TypeDescription(Tag.UINT8))
+    rows = tuple(structure(*[null()] * 30, u8(row)) for row in range(96))
+    data = Data(Tag.COMPACT_ARRAY, CompactArray(TypeDescription(Tag.STRUCTURE, parts), rows))
+    assert decode_all(encode(data)) == data
 
 
 @pytest.mark.parametrize(

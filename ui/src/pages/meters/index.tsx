@@ -12,6 +12,7 @@ import { Empty, Page, Problem, Waiting } from '@/components/Page'
 import { Sheet, sheetCsv } from '@/components/Sheet'
 import { Tile, Tiles } from '@/components/Tiles'
 import toolbar from '@/components/Toolbar.module.css'
+import { usePlace } from '@/format/site'
 import { download } from '@/format/csv'
 import { MeterHead, useMeterColumns } from './columns'
 
@@ -95,8 +96,10 @@ function MeterTiles({ meters, state, onState }: {
   onState: (state: string | undefined) => void
 }) {
   const { t } = useTranslation()
+  const { locale } = usePlace()
   const due = meters.reduce((total, meter) => total + meter.reads_due, 0)
   const received = meters.reduce((total, meter) => total + meter.reads_received, 0)
+  const digits = (count: number) => new Intl.NumberFormat(locale).format(count)
   const filter = (name: 'late' | 'stale' | 'never', shape: 'clock' | 'broken' | 'empty') => {
     const count = countOf(meters, name)
     return (
@@ -109,7 +112,7 @@ function MeterTiles({ meters, state, onState }: {
   }
   return (
     <Tiles>
-      <Tile label={t('meters.tile.reads')} value={t('meters.of', { received, due })} share={due ? Math.min(1, received / due) : 0} />
+      <Tile label={t('meters.tile.reads')} value={t('meters.of', { received: digits(received), due: digits(due) })} share={due ? Math.min(1, received / due) : 0} />
       <Tile label={t('meters.tile.live')} mark={<ShapeMark shape="dot" />} value={countOf(meters, 'live')} />
       {filter('late', 'clock')}
       {filter('stale', 'broken')}

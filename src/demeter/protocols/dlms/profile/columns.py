@@ -27,7 +27,8 @@ class ProfileColumn:
     ``values`` int64[n] is the register value as sent, without the scaler (INTEGER), seconds since 1970 UTC (MOMENT) or
     zero (OPAQUE: text, floating point, nested or mixed types; read those with the walker). ``present`` bool[n] is False
     where the row has no value that fits; a value repeated from the row before (null-data) counts as present.
-    ``scaler`` and ``unit`` are None where the meter gave none for this attribute.
+    ``scaler`` and ``unit`` are None where the meter gave none for this attribute. Do not write to the arrays: constant
+    ones share their storage.
     """
 
     capture: CaptureObject

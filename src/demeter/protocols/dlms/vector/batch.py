@@ -24,16 +24,9 @@ def group_rows(payloads: Sequence[bytes]) -> tuple[list[RowGroup], list[int]]:
     Every payload is in exactly one group or among the others, whose trouble (or unusual shape) the walker tells.
     Within a group all columns have one kind.
     """
-    guesses: dict[tuple[int, int], tuple[Layout, list[int]]] = {}
-    others: list[int] = []
-    for index, payload in enumerate(payloads):
-        layout = _LAYOUTS.get(payload)
-        if layout is None:
-            others.append(index)
-        else:
-            guesses.setdefault((id(layout), len(payload)), (layout, []))[1].append(index)
     groups: list[RowGroup] = []
-    for layout, members in guesses.values():
+    guesses, others = _LAYOUTS.group(payloads)
+    for layout, members in guesses:
         others += _decode_alike(payloads, layout, members, groups)
     mixed, left = decode_mixed(payloads, others)
     return groups + mixed, left

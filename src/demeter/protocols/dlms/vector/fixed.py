@@ -54,9 +54,12 @@ class _Chunk:
 
     def fitting(self, layout: Layout) -> NDArray[np.bool_]:
         """Which payloads have the layout's constants in every row."""
-        fits: NDArray[np.bool_] = np.ones(self._shape, np.bool_)
+        fits: NDArray[np.bool_] | None = None
         for at, dtype, value in layout.constants:
-            fits &= self.view(at, dtype) == value
+            fit: NDArray[np.bool_] = self.view(at, dtype) == value
+            fits = fit if fits is None else fits & fit
+        if fits is None:
+            return np.ones(self._shape[0], np.bool_)
         whole: NDArray[np.bool_] = np.logical_and.reduce(fits, axis=1)
         return whole
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from demeter.protocols.dlms.axdr import (
     MOMENTS,
     NUMBERS,
     TAGS,
+    VALUES_FREE,
     VALUES_PER_BYTE,
     decode_description,
     decode_length,
@@ -33,7 +34,7 @@ _WORDS: Final[dict[int, np.dtype[np.generic]]] = {size: np.dtype(f"<u{size}") fo
 
 MAX_CACHED: Final = 512
 
-_KEY_OCTETS: Final = 16
+_ARRAY: Final = bytes((Tag.ARRAY,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +62,59 @@ class Layout:
 
 
 class LayoutCache:
-    """Layouts seen lately, by the length and the first bytes of a payload.
+    """Layouts seen lately, by the length of a payload and what lies before its rows.
 
-    A hit is only a guess (the decoder proves it on every row), so a stale entry costs time, never correctness. What
-    lies before the rows is proved here.
+    The rest of a layout is only a guess (the decoder proves it on every row), so a stale entry costs time, never
+    correctness.
     """
 
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, bytes], Layout | None] = {}
+        self._known: dict[tuple[int, bytes], Layout] = {}
 
-    def get(self, payload: bytes) -> Layout | None:
-        """The layout ``payload`` probably has."""
-        key = (len(payload), payload[:_KEY_OCTETS])
-        layout = self._known.get(key)
-        if layout is not None and payload.startswith(layout.head):
-            return layout
-        return self.renew(payload)
+    def group(self, payloads: Sequence[bytes]) -> tuple[list[tuple[Layout, list[int]]], list[int]]:
+        """The payloads' indices by the layout they probably have, and the indices of those that have none."""
+        alike: dict[tuple[int, bytes], list[int]] = {}
+        keys = [(len(octets), octets[:6]) if octets[:1] == _ARRAY else _key(octets) for octets in payloads]
+        for index, key in enumerate(keys):
+            members = alike.get(key)
+            if members is None:
+                alike[key] = [index]
+            else:
+                members.append(index)
+        found: list[tuple[Layout, list[int]]] = []
+        others: list[int] = []
+        for key, members in alike.items():
+            layout = self._known.get(key) or self.renew(payloads[members[0]])
+            if layout is None:
+                others += members
+            else:
+                found.append((layout, members))
+        return found, others
 
     def renew(self, payload: bytes) -> Layout | None:
-        """Look at ``payload`` itself, after the remembered layout did not fit."""
-        layout = layout_of(payload)
-        if layout is not None:
-            if len(self._known) >= MAX_CACHED:
-                self._known.clear()
-            self._known[len(payload), payload[:_KEY_OCTETS]] = layout
+        """Look at ``payload`` itself, because nothing is remembered or it did not fit."""
+        key, layout = _key(payload), layout_of(payload)
+        if layout is None or len(layout.head) > len(key[1]):
+            return None
+        if len(self._known) >= MAX_CACHED:
+            self._known.clear()
+        self._known[key] = layout
         return layout
+
+
+def _key(payload: bytes) -> tuple[int, bytes]:
+    """Length and first bytes: as far as the count of an array or the contents description of a compact array."""
+    if payload[:1] == _ARRAY or len(payload) < 3:
+        return len(payload), payload[:6]
+    return len(payload), payload[: 6 + payload[2]]
 
 
 def layout_of(payload: bytes) -> Layout | None:
     """The layout of ``payload`` if all its rows can have the shape of the first one; None: not for this path."""
     try:
-        if payload[:1] == bytes((Tag.ARRAY,)):
+        if payload[:1] == _ARRAY:
             return _array_layout(payload)
         if payload[:1] == bytes((Tag.COMPACT_ARRAY,)):
             return _compact_layout(payload)
@@ -163,7 +184,7 @@ def _compact_layout(payload: bytes) -> Layout | None:
 def _affordable(payload: bytes, element: TypeDescription, rows: int) -> bool:
     """Whether the walker would spend its budget of values on it: both paths accept the same payloads."""
     parts = len(element.parts)
-    return 2 + parts + rows * (1 + 2 * parts) <= 64 + VALUES_PER_BYTE * len(payload)
+    return 2 + parts + rows * (1 + parts) <= VALUES_FREE + VALUES_PER_BYTE * len(payload)
 
 
 def _constants(

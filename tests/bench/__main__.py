@@ -1,0 +1,44 @@
+"""``make bench``: every benchmark in one run, written to docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench import bench_decode, bench_ingest, bench_pages
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PARTS = {"decode": bench_decode.measure, "ingest": bench_ingest.measure, "pages": bench_pages.measure}
+AIMS = {
+    "decode: gcm + batch / gcm": "≤ 2.5",
+    "ingest: points per second to committed blocks": "≥ 3,000,000 on one core beside the server",
+    "ingest: bytes per point on disk, blocks with index": "≤ 6",
+}
+HEAD = """# Benchmarks
+
+Made by `make bench` in one run; machines are shared and noisy, so compare ratios, and rates only within one run. What each
+figure means stands in `tests/bench/`.
+
+"""
+
+
+def main(chosen: list[str]) -> None:
+    """Measure the chosen parts (all by default) and print them; write the page only when all were measured."""
+    lines = [f"Python {platform.python_version()}, {platform.machine()}, {datetime.now(UTC):%Y-%m-%d}.\n"]
+    lines += ["| figure | measured | aim |", "|---|---:|---|"]
+    for part in chosen or PARTS:
+        for name, value in PARTS[part]().items():
+            lines.append(f"| {name} | {value:,.1f} | {AIMS.get(name, '')} |")
+            print(lines[-1], flush=True)
+    if not chosen:
+        PAGE.write_text(HEAD + "\n".join(lines) + "\n")
+        print(f"written to {PAGE.relative_to(Path.cwd())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which parts; default: all, and write the page")
+    main(parser.parse_args().parts)

@@ -1,0 +1,66 @@
+"""Which meters answer, which do not and why; and asking one now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+
+COLUMNS = ["Meter", "Place", "State", "Last read", "Reads in 24 h", "Last failure", "Read now"]
+
+
+def _open(visitor: Visit, search: str = "") -> None:
+    visitor.open(f"/sites/{visitor.site}/meters?q={search}")
+
+
+def test_table_tells_age_reads_and_failure(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor)
+    expect(visitor.page.locator("tr[data-row]").first).to_be_visible()
+    assert [head.inner_text().strip() for head in visitor.page.locator("thead th").all()] == COLUMNS
+    expect(visitor.page.get_by_test_id("sentence")).to_have_text(re.compile(r"^\d+ of \d+ meters are live"))
+
+
+def test_silent_meter_stands_first_with_its_reason(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "C-0302")
+    row = visitor.page.locator("tr[data-row]").first
+    expect(row.locator('[data-column="state"]')).to_have_text("silent")
+    expect(row.locator('[data-column="failure"]')).not_to_have_text("none")
+
+
+def test_reading_a_live_meter_now_shows_progress_and_outcome(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204")
+    row = visitor.page.locator("tr[data-row]").first
+    row.get_by_role("button", name="Read now").click()
+    expect(row.get_by_role("status")).to_be_visible()
+    expect(row.get_by_text(re.compile(r"^Read: \d+ readings?$"))).to_be_visible(timeout=60_000)
+
+
+def test_reading_a_dead_meter_now_says_why_it_failed(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "C-0302")
+    row = visitor.page.locator("tr[data-row]").first
+    row.get_by_role("button", name="Read now").click()
+    outcome = row.locator('[data-column="action"] [data-good="false"]')
+    expect(outcome).to_be_visible(timeout=60_000)
+    assert len(outcome.inner_text()) > 5
+
+
+def test_every_balance_shows_its_sum_and_its_shares_add_up(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    visitor.open(f"/sites/{visitor.site}/reconciliation?month={visitor.month}")
+    page = visitor.page
+    expect(page.get_by_role("heading", name=re.compile("Tower [ABC]|[ABC] · ")).first).to_be_visible()
+    assert page.locator("main section").count() >= 6
+    card = page.locator("main section", has=page.locator("details")).first
+    for words in ("Bulk meter", "Units", "Common area", "Loss"):
+        expect(card.locator("dt", has_text=words)).to_be_visible()
+    card.locator("summary").click()
+    total = card.locator("tfoot td").inner_text()
+    rows = visitor.get(f"/api/sites/{visitor.site}/reconciliation?month={visitor.month}")["rows"]
+    assert total.split()[0] in {row["common"] for row in rows}

@@ -1,0 +1,194 @@
+"""One unit's month: what was used, how it is known, what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+
+# The share of a canvas column whose pixels are of the series' colour, and of the hatch's.
+COLUMN = """([fraction, half]) => {
+  const canvas = document.querySelector('.uplot canvas')
+  const over = document.querySelector('.uplot .u-over').getBoundingClientRect()
+  const frame = canvas.getBoundingClientRect()
+  const scale = canvas.width / frame.width
+  const style = getComputedStyle(document.documentElement)
+  const rgb = (name) => style.getPropertyValue(name).trim().match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16))
+  const [series, hatch] = [rgb('--electricity'), rgb('--hatch')]
+  const near = (data, at, colour) => data[at + 3] > 100 && colour.every((part, i) => Math.abs(part - data[at + i]) < 24)
+  const middle = Math.round((over.left - frame.left + fraction * over.width) * scale)
+  const top = Math.round((over.top - frame.top) * scale)
+  const { data } = canvas.getContext('2d').getImageData(middle - half, top, 2 * half + 1, Math.round(over.height * scale))
+  let drawn = 0
+  let hatched = 0
+  for (let at = 0; at < data.length; at += 4) {
+    if (near(data, at, series)) drawn += 1
+    if (near(data, at, hatch)) hatched += 1
+  }
+  return { drawn, hatched }
+}"""
+
+
+def _open(visitor: Visit, unit: str, commodity: str) -> str:
+    point = str(visitor.unit(unit, commodity)["service_point_id"])
+    visitor.open(f"/service-points/{point}?month={visitor.month}")
+    return point
+
+
+def _longest_gap(intervals: dict[str, Any]) -> tuple[int, int]:
+    """Return the longest run of slots without a value before the newest one due; seconds, half-open."""
+    best = start = end = 0
+    runs: list[tuple[int, int]] = []
+    for number, value in enumerate([*intervals["values"], 0]):
+        if value is None:
+            start, end = (start, number + 1) if end == number and end else (number, number + 1)
+        elif end == number and end > start:
+            runs.append((start, end))
+    runs = [run for run in runs if run[1] < len(intervals["values"])] or runs
+    assert runs, "the demo's offline meter must have a gap"
+    best = max(runs, key=lambda run: run[1] - run[0])
+    first, step = intervals["start_s"], intervals["interval_s"]
+    return first + best[0] * step, first + best[1] * step
+
+
+def test_gap_is_hatched_and_neither_zero_nor_bridged(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "C-0302", "electricity")
+    gaps = visitor.page.get_by_test_id("gaps").get_by_role("button")
+    expect(gaps.first).to_be_visible()
+    with visitor.page.expect_response(re.compile("/intervals")) as waiting:
+        visitor.page.reload()
+    intervals = waiting.value.json()
+    gaps.last.click()
+    expect(visitor.page).to_have_url(re.compile(r"view=\d+-\d+"))
+    visitor.page.wait_for_timeout(500)
+    view = [int(part) for part in re.search(r"view=(\d+)-(\d+)", visitor.page.url).groups()]  # type: ignore[union-attr]
+    missing = [
+        intervals["start_s"] + (number + 0.5) * intervals["interval_s"]
+        for number, value in enumerate(intervals["values"])
+        if value is None and view[0] < intervals["start_s"] + number * intervals["interval_s"] < view[1] - 8 * 3600
+    ]
+    assert missing
+    middle = (missing[len(missing) // 2] - view[0]) / (view[1] - view[0])
+    column = visitor.page.evaluate(COLUMN, [middle, 3])
+    assert column["drawn"] == 0, "a missing value was drawn"
+    assert column["hatched"] > 50, "a gap must be hatched"
+
+
+def test_missing_intervals_are_called_missing_in_the_table(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "C-0302", "electricity")
+    gaps = visitor.page.get_by_test_id("gaps").get_by_role("button")
+    gaps.last.click()
+    visitor.page.locator("#intervals").get_by_role("button", name="Show as table").click()
+    cells = visitor.page.locator("#intervals tr", has_text="missing")
+    expect(cells.first).to_be_visible()
+    for row in cells.all()[:20]:
+        assert row.locator("td").nth(1).inner_text() == "—"
+
+
+def test_month_can_be_zoomed_by_drag_and_reset(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204", "electricity")
+    page = visitor.page
+    plot = page.locator(".u-over")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60, steps=8)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"view=\d+-\d+"))
+    page.get_by_test_id("reset-zoom").click()
+    expect(page).not_to_have_url(re.compile("view="))
+
+
+def test_chart_can_be_zoomed_from_the_keyboard(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204", "water")
+    chart = visitor.page.get_by_role("application")
+    chart.focus()
+    chart.press("+")
+    expect(visitor.page).to_have_url(re.compile(r"view=\d+-\d+"))
+    chart.press("Escape")
+    expect(visitor.page).not_to_have_url(re.compile("view="))
+
+
+@pytest.mark.parametrize("name", ["Every interval of", "Days of", "Months"])
+def test_every_chart_has_a_table(visit: Callable[..., Visit], name: str) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204", "water")
+    panel = visitor.page.locator("section", has=visitor.page.get_by_role("heading", name=name))
+    panel.get_by_role("button", name="Show as table").click()
+    expect(panel.get_by_role("table")).to_be_visible()
+    expect(panel.locator("tbody tr").first).to_be_visible()
+
+
+def test_unit_period_zone_and_share_are_said_beside_the_chart(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204", "electricity")
+    expect(visitor.page.locator("#intervals")).to_contain_text(
+        re.compile(r"Wh per \d+ min · Asia/Kolkata · [\d.]+\s% of the intervals due have a value")
+    )
+
+
+def test_leak_is_shown_with_its_evidence(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "B-0706", "water")
+    panel = visitor.page.locator("section", has=visitor.page.get_by_role("heading", name="Flags and their evidence"))
+    expect(panel).to_contain_text("leak signal")
+    expect(panel.locator("dd").first).to_be_visible()
+
+
+def test_registers_and_quality_stand_with_the_total(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204", "electricity")
+    for words in ("Month total", "Covered by readings", "Opening register", "Closing register", "measured"):
+        expect(visitor.page.get_by_text(words, exact=True).first).to_be_visible()
+
+
+def test_choosing_a_day_shows_its_intervals(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204", "electricity")
+    visitor.page.get_by_role("button", name=re.compile("Days of .*Show as table")).click()
+    panel = visitor.page.locator("section", has=visitor.page.get_by_role("heading", name="Days of"))
+    panel.locator("tbody button").first.click()
+    expect(visitor.page).to_have_url(re.compile(r"view=\d+-\d+"))
+    view = [int(part) for part in re.search(r"view=(\d+)-(\d+)", visitor.page.url).groups()]  # type: ignore[union-attr]
+    assert view[1] - view[0] == 86_400
+    assert (view[0] + 19_800) % 86_400 == 0, "a day of the site begins at the site's midnight (+05:30)"
+
+
+def test_register_that_is_no_number_is_not_sent(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "C-0302", "electricity")
+    visitor.page.get_by_label(re.compile("Number on the meter")).fill("twelve")
+    visitor.page.get_by_role("button", name="Save self-read").click()
+    expect(visitor.page.get_by_text("Write digits, with a point for decimals: 1234.5")).to_be_visible()
+
+
+def test_register_that_runs_backwards_is_not_accepted(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "C-0302", "electricity")
+    visitor.page.get_by_label(re.compile("Number on the meter")).fill("0")
+    visitor.page.get_by_role("button", name="Save self-read").click()
+    expect(visitor.page.get_by_text(re.compile("^(Not accepted|Kept for a check)"))).to_be_visible()
+
+
+def test_proof_walks_from_the_month_to_the_frames(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    _open(visitor, "A-1204", "water")
+    page = visitor.page
+    page.get_by_role("link", name="Show the proof of this number").click()
+    expect(page.get_by_text("The number follows from the frames the meter sent.")).to_be_visible(timeout=60_000)
+    day = page.locator("details").nth(2)
+    day.locator("summary").click()
+    expect(day.locator("tbody tr").first).to_be_visible()
+    expect(day.get_by_role("heading", name=re.compile(r"^\d+ frames? covers? this day$"))).to_be_visible()
+    expect(day.get_by_text(re.compile("^[0-9a-f]{64}$")).first).to_be_visible()

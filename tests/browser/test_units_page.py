@@ -1,0 +1,151 @@
+"""The page a treasurer opens first."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+
+COLUMNS = ["Unit", "Monthly consumption", "Flag", "Last read", "Reading goes to"]
+
+
+def _row(visitor: Visit, unit: str, commodity: str):
+    point = visitor.unit(unit, commodity)["service_point_id"]
+    visitor.page.get_by_label("Search").fill(unit)
+    return visitor.page.locator(f'[data-row="{point}"]')
+
+
+def test_table_has_exactly_the_columns_asked_for(visit: Callable[..., Visit]) -> None:
+    page = visit().page
+    expect(page.locator("tr[data-row]").first).to_be_visible()
+    assert [head.inner_text().strip() for head in page.locator("thead th").all()] == COLUMNS
+
+
+def test_page_opens_with_a_sentence_about_today(visit: Callable[..., Visit]) -> None:
+    sentence = visit().page.get_by_test_id("sentence")
+    expect(sentence).to_have_text(re.compile(r"^\d+ of 150 units read today; 1 leak signal, 1 meter offline\.$"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "commodity", "amount", "flag", "goes_to"),
+    [
+        ("A-1204", "water", r"1[34]\.\d kL|\d\.\d kL|1\d\.\d kL", "normal", "→ billing"),
+        ("A-1204", "electricity", r"\d+\.\d kWh", "normal", "→ billing"),
+        ("B-0706", "water", r"\d+\.\d kL", "leak signal", "repair → helpdesk"),
+        ("C-0302", "electricity", r"— offline|\d+\.\d kWh", "read-failure > 24 h", "investigate · self-read"),
+    ],
+)
+def test_case_shows_amount_flag_and_destination(
+    visit: Callable[..., Visit], unit: str, commodity: str, amount: str, flag: str, goes_to: str
+) -> None:
+    row = _row(visit(), unit, commodity)
+    expect(row.locator('[data-column="consumption"]')).to_have_text(re.compile(amount.replace(" ", r"\s")))
+    expect(row.locator('[data-column="flag"]')).to_have_text(flag)
+    expect(row.locator('[data-column="goes_to"]')).to_have_text(goes_to)
+
+
+def test_state_is_told_by_shape_and_word_beside_colour(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    leak = _row(visitor, "B-0706", "water").locator('[data-flag="leak"]')
+    expect(leak.locator("svg path")).to_have_count(1)
+    expect(leak).to_have_text("leak signal")
+
+
+def test_common_areas_go_to_billing_and_accounting(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    visitor.page.get_by_label("Flag").select_option("reconciled")
+    first = visitor.page.locator("tr[data-row]").first
+    expect(first.locator('[data-column="goes_to"]')).to_have_text("reads → billing · ledger → accounting")
+
+
+def test_only_rows_in_view_are_in_the_page_and_all_can_be_reached(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    page = visitor.page
+    expect(page.locator("tr[data-row]").first).to_be_visible()
+    total = len(visitor.get(f"/api/sites/{visitor.site}/units?month={visitor.month}")["rows"])
+    assert total > 300
+    assert page.locator("tr[data-row]").count() < 80
+    last = page.locator(f'tr[data-index="{total - 1}"]')
+    for _ in range(40):
+        page.mouse.wheel(0, 3000)
+        page.wait_for_timeout(60)
+        if last.count():
+            break
+    expect(last).to_be_visible()
+
+
+def test_filters_are_kept_in_the_address(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    page = visitor.page
+    page.get_by_label("Commodity").select_option("water")
+    page.get_by_label("Search").fill("B-07")
+    expect(page).to_have_url(re.compile(r"commodity=water.*q=B-07"))
+    shown = page.locator("tr[data-row]").count()
+    page.reload()
+    expect(page.get_by_label("Search")).to_have_value("B-07")
+    expect(page.locator("tr[data-row]")).to_have_count(shown)
+
+
+def test_month_moves_and_is_kept_in_the_address(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    page, present = visitor.page, visitor.month
+    page.get_by_role("button", name="Previous month").click()
+    expect(page).not_to_have_url(re.compile(f"month={present}"))
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Units")
+    page.get_by_role("button", name="This month").click()
+    expect(page).to_have_url(re.compile(f"month={present}"))
+
+
+def test_export_is_exactly_what_is_shown(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    visitor = visit()
+    page = visitor.page
+    page.get_by_label("Search").fill("A-12")
+    page.get_by_role("button", name="Unit", exact=True).click()
+    expect(page).to_have_url(re.compile("sort=unit"))
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Export CSV").click()
+    file = tmp_path / "units.csv"
+    waiting.value.save_as(file)
+    head, *rows = csv.reader(file.read_text(encoding="utf-8-sig").splitlines())
+    shown = page.locator("tr[data-row]")
+    assert head == COLUMNS
+    assert len(rows) == shown.count() > 0
+    for written, row in zip(rows, shown.all(), strict=True):
+        assert written[0] == row.locator('[data-column="unit"]').inner_text()
+        assert row.locator('[data-column="consumption"]').inner_text().replace("\u00a0", " ").startswith(written[1])
+        assert written[2] == row.locator('[data-column="flag"]').inner_text()
+        assert written[4] == row.locator('[data-column="goes_to"]').inner_text()
+
+
+def test_rows_are_cards_on_a_phone(visit: Callable[..., Visit]) -> None:
+    page = visit(size="phone").page
+    expect(page.locator("li [data-row]").first).to_be_visible()
+    assert page.locator("table").count() == 0
+    assert page.locator("li [data-row]").first.locator("dt").all_inner_texts() == [
+        "Flag",
+        "Last read",
+        "Reading goes to",
+    ]
+
+
+def test_new_reading_appears_without_reload(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    page = visitor.page
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    row = _row(visitor, "A-1204", "electricity")
+    when = row.locator("time")
+    expect(when).to_be_visible()
+    before = when.get_attribute("datetime")
+    page.evaluate("window.neverReloaded = true")
+    point = visitor.get(f"/api/service-points/{visitor.unit('A-1204', 'electricity')['service_point_id']}")
+    answer = visitor.post(f"/api/meters/{point['meters'][0]['id']}/read")
+    assert answer.ok, answer.text()
+    expect(when).not_to_have_attribute("datetime", before or "", timeout=60_000)
+    assert page.evaluate("window.neverReloaded") is True
