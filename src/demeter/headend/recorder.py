@@ -31,6 +31,7 @@ class Changes:
     profiles: dict[tuple[int, int, Profile], ProfileState] = field(default_factory=dict)
     days: dict[tuple[int, int, date], int] = field(default_factory=lambda: defaultdict(int))
     sessions: list[Session] = field(default_factory=list)
+    clocks_set: list[tuple[int, int]] = field(default_factory=list)
 
     def write(self, database: Database, organization_id: int) -> None:
         """Write all of it in one transaction, in key order (so that two writers could never deadlock)."""
@@ -39,6 +40,8 @@ class Changes:
             store.save_profiles(work, [self.profiles[key] for key in sorted(self.profiles)])
             store.add_days(work, [DayCount(*key, self.days[key]) for key in sorted(self.days)])
             store.log_sessions(work, self.sessions)
+            for meter_id, drift_s in self.clocks_set:
+                work.audit("headend.clock.set", f"meter:{meter_id}", {"drift_s": drift_s})
 
     def before(self, newer: Changes) -> Changes:
         """Return these changes followed by ``newer`` ones."""
@@ -50,6 +53,7 @@ class Changes:
             self.profiles | newer.profiles,
             days,
             (self.sessions + newer.sessions)[-MOST_SESSIONS:],
+            self.clocks_set + newer.clocks_set,
         )
 
 
@@ -75,6 +79,10 @@ class Recorder:
     def session(self, organization_id: int, session: Session) -> None:
         """Log a session."""
         self._waiting[organization_id].sessions.append(session)
+
+    def clock_set(self, organization_id: int, meter_id: int, drift_s: int) -> None:
+        """Put into the audit trail that a meter's clock, wrong by ``drift_s``, was set."""
+        self._waiting[organization_id].clocks_set.append((meter_id, drift_s))
 
     async def flush(self) -> None:
         """Write what is waiting; what cannot be written stays.

@@ -28,6 +28,9 @@ COMMAND = "headend.command"
 GRACE = timedelta(minutes=3)
 """A read counts as due so long after its interval ended: the regular read has had its time by then."""
 
+UNTOLD_PERIOD_S = 900
+"""What the reads of a meter are counted by that has never told its period; nothing else is done with it."""
+
 LATE_PERIODS = 2
 """A meter is late when its newest row is older than so many of its periods (and the grace)."""
 
@@ -51,9 +54,9 @@ def meter_rows(work: UnitOfWork, site_id: int) -> list[MeterRow]:
             continue
         state = states.get(meter.id, MeterState(site_id, meter.id))
         block = profiles.get((meter.id, Profile.BLOCK))
-        # The grid of a meter that never answered is not known: its reads cannot be counted, only missed.
+        period_s = block.period_s if block and block.period_s else UNTOLD_PERIOD_S
         since = meter.commissioned_at
-        due = sum(reads_due(site.zone, day, block.period_s, since, now - GRACE) for day in days) if block else 0
+        due = sum(reads_due(site.zone, day, period_s, since, now - GRACE) for day in days)
         count = min(received.get(meter.id, 0), due)
         rows.append(_row(state, block, (day_start(site.zone, days[0]), due, count), now))
     return rows

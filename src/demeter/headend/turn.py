@@ -20,7 +20,10 @@ from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
 from demeter.headend.targets import Contact
 from demeter.kernel import Clock, Span
+from demeter.runtime import logging
 from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
+
+log = logging.get("headend")
 
 COLLECTED = (Profile.BLOCK, Profile.DAILY)
 """The profiles that are collected without gaps, in this order."""
@@ -145,9 +148,13 @@ class Turn:
         now = self._clock.now()
         drift = round((shown - (asked + (now - asked) / 2)).total_seconds())
         state = replace(self._contact.state, clock_drift_s=drift)
-        if abs(drift) > self._limits.drift_warn_s and self._limits.set_clock:
-            await session.set_clock(self._clock.now())
-            state = replace(state, clock_drift_s=0, clock_set_at=self._clock.now())
+        target = self._contact.target
+        if abs(drift) > self._limits.drift_warn_s:
+            log.warning("a meter's clock is wrong", meter=target.serial, drift_s=drift, set=self._limits.set_clock)
+            if self._limits.set_clock:
+                await session.set_clock(self._clock.now())
+                state = replace(state, clock_drift_s=0, clock_set_at=self._clock.now())
+                self._recorder.clock_set(target.organization_id, target.meter_id, drift)
         self._contact.state = state
 
     async def _collect(self, session: MeterSession, profile: Profile, budget: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -76,14 +76,19 @@ class Rig:
     scope: Scope
 
     def add_meter(
-        self, serial: str, address: str, commodity: Commodity = Commodity.ELECTRICITY, **options: object
+        self,
+        serial: str,
+        address: str,
+        commodity: Commodity = Commodity.ELECTRICITY,
+        keys: Mapping[str, bytes] = KEYS,
+        **options: object,
     ) -> int:
         plan = estate.MeterPlan(
             serial, commodity, "dlms", datetime(2020, 1, 1, tzinfo=UTC), address=address, options=options
         )
         with self.database.unit_of_work(self.scope) as work:
             meter_id = estate.create_meter(work, self.site_id, plan)
-            for name, value in KEYS.items():
+            for name, value in keys.items():
                 self.secrets.seal(work, f"meter:{meter_id}", name, value)
         return meter_id
 

@@ -204,6 +204,9 @@ def test_a_wrong_clock_is_measured_and_set_only_when_allowed(rig: Rig) -> None:
 
     assert asyncio.run(story(QUIET)) == (150, None)
     drift, set_to = asyncio.run(story(replace(QUIET, set_clock=True, identify_every_s=0)))
+    with rig.database.unit_of_work(rig.scope) as work:
+        found = work.raw.execute("SELECT detail FROM runtime.audit WHERE action = 'headend.clock.set'").fetchall()
+    assert found[0][0] in {'{"drift_s": 149}', '{"drift_s": 150}', '{"drift_s": 151}'}
     assert drift == 0
     assert set_to is not None
     assert abs((datetime.now(UTC) - set_to).total_seconds()) < 10

@@ -1,3 +1,4 @@
+import { NativeSelect } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import {
   createSortedRowModel, rowSortingFeature, tableFeatures, useTable, type Row, type SortingState,
@@ -162,34 +163,52 @@ function Heading<T>({ column, sort, onSort }: { column: Column<T>; sort: Sort; o
   )
 }
 
-function Cards<T extends object>({ sorted, columns, rowKey, caption, tone, cardHead, cardOmits = [] }: Sorted<T>) {
+function Cards<T extends object>(props: Sorted<T>) {
+  const { sorted, columns, rowKey, caption, tone, cardHead, cardOmits = [] } = props
   const { anchor, virtualizer, margin } = useWindowRows(sorted.length, 150)
   const items = virtualizer.getVirtualItems()
   const inside = columns.filter((column) => !cardOmits.includes(column.id))
   return (
-    <div ref={anchor} style={{ height: virtualizer.getTotalSize(), position: 'relative' }}>
-      <ul
-        className={classes.cards} aria-label={caption}
-        style={{ position: 'absolute', insetInline: 0, transform: `translateY(${(items[0]?.start ?? margin) - margin}px)` }}
-      >
-        {items.map(({ index }) => {
-          const row = sorted[index]
-          if (!row) return null
-          return (
-            <li key={rowKey(row)} data-index={index} ref={virtualizer.measureElement}>
-              <div className={classes.card} data-row={rowKey(row)} data-tone={tone?.(row)}>
-                <div className={classes.cardHead}>{cardHead(row)}</div>
-                <dl className={classes.pairs}>
-                  {inside.map((column) => (
-                    <Pair key={column.id} id={column.id} title={column.title}>{column.show(row)}</Pair>
-                  ))}
-                </dl>
-              </div>
-            </li>
-          )
-        })}
-      </ul>
-    </div>
+    <>
+      <CardSort {...props} />
+      <div ref={anchor} style={{ height: virtualizer.getTotalSize(), position: 'relative' }}>
+        <ul
+          className={classes.cards} aria-label={caption}
+          style={{ position: 'absolute', insetInline: 0, transform: `translateY(${(items[0]?.start ?? margin) - margin}px)` }}
+        >
+          {items.map(({ index }) => {
+            const row = sorted[index]
+            if (!row) return null
+            return (
+              <li key={rowKey(row)} data-index={index} ref={virtualizer.measureElement}>
+                <div className={classes.card} data-row={rowKey(row)} data-tone={tone?.(row)}>
+                  <div className={classes.cardHead}>{cardHead(row)}</div>
+                  <dl className={classes.pairs}>
+                    {inside.map((column) => (
+                      <Pair key={column.id} id={column.id} title={column.title}>{column.show(row)}</Pair>
+                    ))}
+                  </dl>
+                </div>
+              </li>
+            )
+          })}
+        </ul>
+      </div>
+    </>
+  )
+}
+
+/** Cards have no head row to choose the order from. */
+function CardSort<T>({ columns, sort, onSort }: Pick<Sorted<T>, 'columns' | 'sort' | 'onSort'>) {
+  const { t } = useTranslation()
+  const choices = columns.filter((column) => column.order).flatMap((column) => [
+    { value: column.id, label: `${column.title} ↑` }, { value: `-${column.id}`, label: `${column.title} ↓` },
+  ])
+  return (
+    <NativeSelect
+      label={t('table.sort')} value={sort} onChange={(event) => onSort(event.currentTarget.value)}
+      data={[{ value: '', label: t('units.attention') }, ...choices]}
+    />
   )
 }
 
