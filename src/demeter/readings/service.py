@@ -158,6 +158,11 @@ def take_dirty(work: UnitOfWork, limit: int = 10_000) -> list[Dirty]:
     return channel_store.claim_dirty(work.raw, limit)
 
 
+def count_dirty(work: UnitOfWork) -> int:
+    """Return how many changes metering has not worked in yet, those it is at included."""
+    return channel_store.count_dirty(work.raw)
+
+
 def clear_dirty(work: UnitOfWork, taken: Sequence[Dirty]) -> None:
     """Forget claimed entries."""
     channel_store.clear_dirty(work.raw, taken)

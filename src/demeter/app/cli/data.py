@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import getpass
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -123,16 +122,21 @@ def usage_export(
     if file_format not in {"csv", "json"}:
         raise Invalid(f"unknown format {file_format!r}", hint="Use --format csv or --format json.")
     with working(context, organization) as (_, work):
-        place = _site(work, site)
-        statements = metering.usage_statements(work, place.id, month)
-        table = metering.usage_table(statements)
-    if file_format == "json":
-        output.print_json([statement.document() for statement in statements])
-        return
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows(table)
-    sys.stdout.write(text.getvalue())
+        place, first_day = _site(work, site), month_first(month)
+        export = metering.usage_csv if file_format == "csv" else metering.usage_json
+        sys.stdout.write(export(work, place.id, first_day))
+
+
+def month_first(text: str) -> date:
+    """Return the first day of a month written YYYY-MM.
+
+    Raises:
+        Invalid: it is not a month.
+    """
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise Invalid(f"{text!r} is not a month", hint="Write it as YYYY-MM, for example 2026-10.") from error
 
 
 @app.command()

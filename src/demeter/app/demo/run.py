@@ -12,7 +12,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from demeter import headend, identity
+from demeter import headend, identity, readings
 from demeter.app import processes
 from demeter.app.cli import output
 from demeter.app.demo import check
@@ -22,7 +22,6 @@ from demeter.app.demo.state import ADMINISTRATOR, READER, DemoFiles, DemoState
 from demeter.app.supervisor import Child, Supervisor
 from demeter.app.wiring import Wiring
 from demeter.kernel import Conflict
-from demeter.metering import waiting as metering_waiting
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -95,7 +94,8 @@ class Demo:
         state = self.progress()
         reachable = state.meters - state.failing
         done = state.contacted == state.meters and state.complete >= reachable and state.received >= state.expected
-        return done and metering_waiting(self.wiring.database) == 0
+        with self.wiring.database.unit_of_work(self.scope) as work:
+            return done and readings.count_dirty(work) == 0
 
     def finish_setup(self) -> None:
         """Hand in the self-reads of the legacy flats, once."""

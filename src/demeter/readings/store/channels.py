@@ -170,6 +170,13 @@ def claim_dirty(connection: Connection, limit: int) -> list[Dirty]:
     return [Dirty(*key, first, last, entries) for key, (first, last, entries) in merged.items()]
 
 
+def count_dirty(connection: Connection) -> int:
+    """Return how many entries wait, claimed ones included."""
+    row = connection.execute("SELECT count(*) FROM readings.dirty").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def clear_dirty(connection: Connection, taken: Sequence[Dirty]) -> None:
     """Remove claimed entries."""
     connection.execute(
