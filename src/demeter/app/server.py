@@ -32,7 +32,7 @@ from demeter.identity import api as identity_api
 from demeter.identity.api import AppDatabase, Wire
 from demeter.kernel import NotFound
 from demeter.metering import api as metering_api
-from demeter.metering.api.proof import FrameAccess, OpensFrames
+from demeter.metering.api.access import FrameAccess, OpensFrames
 from demeter.runtime.database import Database, Scope, UnitOfWork
 
 THREADS = 16  # requests worked on at once: as many as the pool of one database role has connections
@@ -160,7 +160,8 @@ def serve(wiring: Wiring) -> None:
     """Serve an installation's pages and API until a signal."""
 
     def frame_access(work: UnitOfWork) -> FrameAccess:
-        return FrameAccess(wiring.decoders(), keys_of_meters(wiring.secrets, work))
+        keys = keys_of_meters(wiring.secrets, work)
+        return FrameAccess(wiring.decoders(), lambda _organization_id, meter_id: keys(meter_id))
 
     settings = wiring.settings
     end_with_parent()
