@@ -6,6 +6,7 @@ sum of the known slots elsewhere. Rules with worked numbers: docs/algorithms/con
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -146,10 +147,10 @@ def _add_reads_between(placed: Placed, edges: Ints, slots: tuple[Ints, Ints, Boo
 def _add_stretches(placed: Placed, low: int, high: int, period: int, sums: _Sums) -> None:
     registers = placed.registers
     runs = registers.run[low:high]
-    starts = np.flatnonzero(np.diff(runs, prepend=runs[:1] - 1))
-    for start, stop in zip(starts, [*starts[1:], len(runs)], strict=True):
-        first, last = low + int(start), low + int(stop) - 1
-        if registers.at_s[first] == registers.at_s[last]:
+    edges = [0, *(np.flatnonzero(np.diff(runs)) + 1).tolist(), len(runs)]
+    for start, stop in itertools.pairwise(edges):
+        first, last = low + start, low + stop - 1
+        if first >= last or registers.at_s[first] == registers.at_s[last]:
             continue
         code = int(worst(registers.quality[first : first + 1], registers.quality[last : last + 1])[0]) // QUALITY_STEP
         amount = int(registers.index[last] - registers.index[first])

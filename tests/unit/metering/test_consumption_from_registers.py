@@ -313,14 +313,20 @@ class TestDays:
         assert sum(one.amount for one in days) == totals(placed, bounds[[0, -1]])[0].amount
 
 
-readings = st.lists(st.integers(0, 96), unique=True, min_size=0, max_size=97)
+some_bounds = st.lists(st.integers(0, 96), unique=True, min_size=0, max_size=97)
+some_slots = st.lists(st.integers(0, 95), unique=True, max_size=8)
+amounts = st.lists(st.integers(0, 900), min_size=96, max_size=96)
+ON_DEMAND = ReadingType("1.0.1.8.0.255", ReadingKind.REGISTER, "Wh", 0, 0)
 
 
-@given(readings, readings, st.randoms(use_true_random=False), st.lists(st.integers(0, 900), min_size=96, max_size=96))
-def test_total_never_depends_on_order_or_repeats_and_always_adds_up(register_at, interval_at, random, steps):
+@given(some_bounds, some_bounds, some_slots, st.randoms(use_true_random=False), amounts)
+def test_total_never_depends_on_order_or_repeats_and_always_adds_up(register_at, interval_at, off_grid, random, steps):
     index = np.concatenate([[0], np.cumsum(steps)])
     intervals = [k for k in interval_at if k]
+    between = sorted(off_grid)
+    on_demand = channel(ON_DEMAND, BOUNDS[between] + 420, [int(index[k]) + steps[k] // 2 for k in between])
     plain = meter(
+        on_demand,
         channel(REGISTER, BOUNDS[sorted(register_at)], index[sorted(register_at)]),
         channel(INTERVAL, BOUNDS[sorted(intervals)], [steps[k - 1] for k in sorted(intervals)]),
     )
@@ -330,6 +336,7 @@ def test_total_never_depends_on_order_or_repeats_and_always_adds_up(register_at,
     mixed = meter(
         channel(INTERVAL, BOUNDS[intervals * 3], [steps[k - 1] for k in intervals * 3]),
         channel(REGISTER, BOUNDS[shuffled_registers], index[shuffled_registers]),
+        on_demand,
     )
     edges = [START, START + 7 * HOUR, START + DAY]
     one, two = (place([m], START, START + DAY, ELECTRIC) for m in (plain, mixed))
