@@ -19,7 +19,8 @@ from time import perf_counter
 import numpy as np
 
 from demeter.ingest import IngestWriter, Limits
-from demeter.readings.store.blocks import lock_shards
+from demeter.readings.store.blocks import ensure_partition, lock_shards
+from demeter.readings.store.channels import create_channel
 from demeter.readings.writing import Contribution, months_of, write
 from demeter.runtime.database import Database, EmbeddedPostgres, Role, upgrade
 from demeter.sdk import Delivery, Frame, ReadingKind, ReadingType, Series
@@ -91,15 +92,10 @@ def _series(kind: int, at_s: np.ndarray, values: np.ndarray) -> Series:
 
 def blocks_only(database: Database, meters: list[list[tuple[Series, ...]]]) -> float:
     """Points per second of columns to committed blocks, without frames (a batch per 1 million points)."""
-    from demeter.readings.store.blocks import ensure_partition
-    from demeter.readings.store.channels import create_channel
-
     with database.connect(Role.INGEST, autocommit=True) as connection:
         channels = {(m, t): create_channel(connection, 1, m + 1, t) for m in range(METERS) for t in TYPES}
-        for when in sorted(
-            {w for parts in meters[0] for w in months_of(parts[0][0:1][0] if isinstance(parts[0], tuple) else parts[0])}
-        ):
-            ensure_partition(connection, "block", when)
+        for month_start in sorted({when for part in meters[0] for when in months_of(part[0])}):
+            ensure_partition(connection, "block", month_start)
         given = [
             Contribution(channels[m, s.reading_type], "Europe/Berlin", 1, RECEIVED, s)
             for part in range(DAYS // PART_DAYS)

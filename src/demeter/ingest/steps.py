@@ -6,7 +6,7 @@ corrected or guessed. Where only some readings are refused, the raw frame and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -145,28 +145,41 @@ def map_to_channels(batch: Batch) -> None:
     """
     meters = {item.delivery.meter_id: item.meter.site_id for item in batch.going() if item.meter}
     known = readings.meter_channels(batch.connection, meters)
+    if wanted := _missing_channels(batch, known):
+        readings.make_channels(batch.connection, wanted)
+        known = readings.meter_channels(batch.connection, meters)
     for item in batch.going():
         channels = known[item.delivery.meter_id]
+        found = ((channels.get(series.reading_type), series) for series in item.given)
+        item.mapped = [(channel, series) for channel, series in found if channel is not None]
+
+
+def _missing_channels(
+    batch: Batch, known: Mapping[int, Mapping[ReadingType, Channel]]
+) -> list[tuple[int, int, ReadingType]]:
+    wanted: list[tuple[int, int, ReadingType]] = []
+    types = {meter_id: set(channels) for meter_id, channels in known.items()}
+    for item in batch.going():
+        meter_id = item.delivery.meter_id
+        there = types[meter_id]
         for series in item.given:
-            channel = channels.get(series.reading_type) or _new_channel(batch, item, series, channels)
-            if channel is not None:
-                item.mapped.append((channel, series))
+            if len(series.at_s) and series.reading_type not in there and _may_be_new(item, series, there):
+                assert item.meter is not None
+                wanted.append((item.meter.site_id, meter_id, series.reading_type))
+                there.add(series.reading_type)
+    return wanted
 
 
-def _new_channel(batch: Batch, item: Item, series: Series, channels: dict[ReadingType, Channel]) -> Channel | None:
+def _may_be_new(item: Item, series: Series, there: Iterable[ReadingType]) -> bool:
     kind = series.reading_type
-    if not len(series.at_s):
-        return None
     if fault := reading_type_fault(kind):
         item.refuse(Reason.BAD_READING_TYPE, f"{kind.obis}: {fault}", len(series.at_s))
-        return None
-    rivals = {c.unit for c in channels if (c.obis, c.kind) == (kind.obis, kind.kind)} - {kind.unit}
+        return False
+    rivals = {t.unit for t in there if (t.obis, t.kind) == (kind.obis, kind.kind)} - {kind.unit}
     if rivals:
         item.refuse(Reason.UNIT_CHANGED, f"{kind.obis}: {kind.unit} instead of {min(rivals)}", len(series.at_s))
-        return None
-    assert item.meter is not None
-    channels[kind] = readings.new_channel(batch.connection, item.meter.site_id, item.delivery.meter_id, kind)
-    return channels[kind]
+        return False
+    return True
 
 
 def reading_type_fault(kind: ReadingType) -> str:
@@ -194,8 +207,9 @@ def deduplicate(batch: Batch) -> None:
     for item in going:
         key = item.delivery.meter_id, item.content
         item.frame_id = known.get(key)
-        item.duplicate = item.frame_id is not None or (key in first and not item.refused_points)
-        first.add(key)
+        item.duplicate = item.frame_id is not None or key in first
+        if not item.refused_points:  # one taken over in part may bring more when it comes again later
+            first.add(key)
 
 
 def store_all(batch: Batch) -> None:

@@ -319,7 +319,7 @@ def _explanation(
     if ended and published:
         made = statement(where.site, point, again).content_hash()
         if made != published[0].content_hash:
-            detail = f"content hash of the published revision {published[0].revision}"
+            detail = f"content hash of the published revision {published[0].revision}; a newer one is not out yet"
             differences.append(Difference(f"{again.month:%Y-%m}", published[0].content_hash, made, detail))
     differences += [
         Difference(chain.meter, None, None, f"hash chain broken: {chain.reason}")
@@ -409,6 +409,6 @@ def _sentence(point: ServicePoint, again: Assessment, evidence: _Evidence, diffe
     if again.total.amount is not None:
         unit = point.commodity.display_unit
         amount = f"{display(again.total.amount, again.total.scaler):f} {unit}"
-    edited = f" and {people} edits" if people else ""
+    edited = f" and {people} edit{'s' if people > 1 else ''}" if people else ""
     chains = "its hash chain is" if len(evidence.chains) == 1 else "their hash chains are"
     return f"{what}: {amount}, derived again from {len(evidence.frames)} raw frames{edited}; {chains} whole"

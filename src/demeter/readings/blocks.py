@@ -174,8 +174,9 @@ def _contests(slots: Int64s, given: State, frame: Int64s, width: int) -> list[Co
 class Measures:
     """What a block row stores beside its values, for R blocks of exactly W slots.
 
-    ``present``: bool[R, W]. ``delta``: int64[R, W], what goes into ``vals`` (0 where missing). ``narrow``: bool[R], it
-    fits int4 and so do the sums int8; rows that are not narrow are encoded one by one (:func:`exact_measures`).
+    ``present``: bool[R, W]. ``delta``: int64[R, W], what goes into ``vals`` (0 where missing), and ``low`` and ``high``
+    are its extremes. ``narrow``: bool[R], the deltas fit int4; rows that are not narrow are encoded one by one
+    (:func:`demeter.readings.encoding.rows`).
     """
 
     present: NDArray[np.bool_]
@@ -222,9 +223,9 @@ def measure(state: State, *, register: bool) -> Measures:
         max_slot = np.where(present, delta, NO_VALUE).argmax(axis=1)
     else:
         min_slot, max_slot = delta.argmin(axis=1), delta.argmax(axis=1)
-    low, high = values[rows, min_slot], values[rows, max_slot]
+    low, high = delta[rows, min_slot], delta[rows, max_slot]
     total = values[rows, last_slot] - values[rows, first_slot] if register else values.sum(axis=1)
-    narrow = easy & (high - base < FITS) & (low - base > -FITS)
+    narrow = easy & (high < FITS) & (low > -FITS)
     measured = ((state.quality == MEASURED) | (state.quality == 0)).all(axis=1)
     return Measures(
         present, delta, base, total, low, high, n, min_slot, max_slot, first_slot, last_slot, measured, narrow

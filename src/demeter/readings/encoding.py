@@ -35,7 +35,7 @@ BLOCK_COLUMNS = (
     " wide, quality, vals"
 )
 INT4_FIELDS = ("site_id", "channel_id", "day", "revision")
-INT8_FIELDS = ("sum", "low", "high")
+INT4_MEASURES = ("low", "high")
 INT2_FIELDS = ("n", "min_slot", "max_slot", "first_slot", "last_slot")
 
 
@@ -97,10 +97,10 @@ def _fill(table: NDArray[np.void], blocks: BlockSet, measures: Measures, *, regi
         "day": blocks.day - POSTGRES_EPOCH_DAY,
         "revision": blocks.revision,
     }
-    numbers |= {name: getattr(measures, name) for name in INT8_FIELDS + INT2_FIELDS}
+    numbers |= {name: getattr(measures, name) for name in ("sum", *INT4_MEASURES, *INT2_FIELDS)}
     for name, column in numbers.items():
         table[name] = column
-    for names, length in ((INT4_FIELDS, 4), (INT8_FIELDS, 8), (INT2_FIELDS, 2)):
+    for names, length in (((*INT4_FIELDS, *INT4_MEASURES), 4), (("sum",), 8), (INT2_FIELDS, 2)):
         for name in names:
             table[f"{name}_length"] = length
     table["base_length"] = 8 if register else -1
@@ -113,7 +113,7 @@ def _tuple_type(width: int, *, plain: bool, register: bool) -> np.dtype[np.void]
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [("fields", ">i2")]
     fields += _sized(INT4_FIELDS, ">i4")
     fields += [("base_length", ">i4")] + ([("base", ">i8")] if register else [])
-    fields += _sized(INT8_FIELDS, ">i8") + _sized(INT2_FIELDS, ">i2")
+    fields += _sized(("sum",), ">i8") + _sized(INT4_MEASURES, ">i4") + _sized(INT2_FIELDS, ">i2")
     fields += [("wide_length", ">i4"), ("quality_length", ">i4")]
     fields += [] if plain else [("quality", "u1", (width,))]
     fields += [("vals_length", ">i4"), ("vals_head", ">i4", (5,)), ("element", ">i4", (width, 2))]
@@ -153,8 +153,8 @@ def _exact(blocks: BlockSet, i: int, values: list[int | None], quality: bytes | 
         revision=int(blocks.revision[i]),
         base=base if narrow else None,
         sum=total if total is not None and abs(total) <= INT8_MAX else None,
-        min=min(there, default=None),
-        max=max(there, default=None),
+        min=min(there) - (base or 0) if there and narrow else None,
+        max=max(there) - (base or 0) if there and narrow else None,
         n=len(there),
         min_slot=values.index(min(there)) if there else None,
         max_slot=values.index(max(there)) if there else None,
@@ -170,7 +170,8 @@ def _tuple(block: Block) -> bytes:
     day = day_number(block.day) - POSTGRES_EPOCH_DAY
     parts = [struct.pack(">h", FIELDS)]
     parts += [struct.pack(">ii", 4, v) for v in (block.site_id, block.channel_id, day, block.revision)]
-    parts += [_field(">q", v) for v in (block.base, block.sum, block.min, block.max)]
+    parts += [_field(">q", v) for v in (block.base, block.sum)]
+    parts += [_field(">i", v) for v in (block.min, block.max)]
     parts += [_field(">h", v) for v in (block.n, block.min_slot, block.max_slot, block.first_slot, block.last_slot)]
     parts.append(_array(block.wide, INT8_OID, ">q"))
     parts.append(_sized_bytes(block.quality))

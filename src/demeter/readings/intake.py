@@ -76,9 +76,9 @@ def meter_channels(connection: Connection, meters: Mapping[int, int]) -> dict[in
     return found
 
 
-def new_channel(connection: Connection, site_id: int, meter_id: int, reading_type: ReadingType) -> Channel:
-    """Return the meter's channel of this reading type, made if there is none."""
-    return channel_store.create_channel(connection, site_id, meter_id, reading_type)
+def make_channels(connection: Connection, wanted: Sequence[tuple[int, int, ReadingType]]) -> None:
+    """Make the channels (site, meter, reading type) that are not there."""
+    channel_store.create_channels(connection, wanted)
 
 
 def known_frames(connection: Connection, keys: Sequence[tuple[int, int, bytes]]) -> dict[tuple[int, bytes], int]:
@@ -125,7 +125,11 @@ def _entry(one: Incoming) -> journal.Entry:
 def _distinct(stamps: Sequence[np.ndarray[Any, np.dtype[np.int64]]]) -> int:
     if not stamps:
         return 0
-    first = stamps[0]
-    if bool((first[1:] > first[:-1]).all()) and all(np.array_equal(first, other) for other in stamps[1:]):
-        return len(first)
-    return len(np.unique(np.concatenate(stamps)))
+    everything = np.concatenate(stamps)
+    everything -= everything.min()
+    minutes, rest = np.divmod(everything, 60)
+    if rest.any() or minutes.max() > 16 * len(everything):
+        return len(np.unique(everything))
+    used = np.zeros(int(minutes.max()) + 1, np.bool_)
+    used[minutes] = True
+    return int(np.count_nonzero(used))

@@ -27,7 +27,7 @@ from demeter.sdk import Frame
 Connection = psycopg.Connection[Any]
 
 WORTH_COMPRESSING = 64
-PROBE = 512  # enciphered bytes do not shrink: a look at the beginning saves the attempt
+PROBE = 256  # enciphered bytes do not shrink: a look at the beginning saves the attempt
 
 
 @dataclass(frozen=True, slots=True)

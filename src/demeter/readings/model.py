@@ -115,7 +115,8 @@ class Block:
     """One stored row: a channel's site-local day. Tuples have one entry per slot; None: no reading.
 
     ``base`` is a register's earliest reading of the day and ``vals`` are counted from it; ``base`` is None for
-    intervals and on a ``wide`` day (numbers that do not fit 32 bits), where ``wide`` holds absolute values.
+    intervals and on a ``wide`` day (numbers that do not fit 32 bits), where ``wide`` holds absolute values. ``min``
+    and ``max`` are counted like ``vals``; None on a wide day. ``sum``: of the amounts, or a register's last - first.
     ``quality`` None: every reading is measured. ``revision`` counts writes and says nothing about content.
     """
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from demeter.kernel import NotFound, Span
 from demeter.readings.blocks import presence
@@ -77,19 +76,17 @@ def _read_site(work: UnitOfWork, zone: str, of_site: list[Channel], span: Span) 
     found = {}
     for one in of_site:
         parts = [_block_columns(Grid.of(one.reading_type, zone), rows[one.id])]
-        parts += [(c.at_s[m], c.state) for c in loose if (m := c.channel_id == one.id).any() for c in [_only(c, m)]]
+        parts += [_of_channel(columns, one.id) for columns in loose if (columns.channel_id == one.id).any()]
         found[one.id] = _within(one, zone, _joined(parts), span)
     return found
 
 
-def _only(columns: narrow.Columns, chosen: NDArray[np.bool_]) -> narrow.Columns:
-    state = State(columns.state.values[chosen], columns.state.quality[chosen])
-    return narrow.Columns(
-        columns.site_id[chosen], columns.channel_id[chosen], columns.at_s[chosen], state, columns.frame[chosen]
-    )
-
-
 Part = tuple[Int64s, State]
+
+
+def _of_channel(columns: narrow.Columns, channel_id: int) -> Part:
+    mine = columns.channel_id == channel_id
+    return columns.at_s[mine], State(columns.state.values[mine], columns.state.quality[mine])
 
 
 def _block_columns(grid: Grid, rows: Sequence[block_store.Stored]) -> Part:

@@ -151,11 +151,13 @@ def _inbox_rows(points: Points) -> Columns:
 
 
 def _extend(dirty: dict[tuple[int, int], tuple[int, int]], points: Points) -> None:
-    order = np.argsort(points.channel, kind="stable")
-    starts = np.flatnonzero(np.concatenate(([True], points.channel[order][1:] != points.channel[order][:-1])))
-    firsts = np.minimum.reduceat(points.day[order], starts).tolist()
-    lasts = np.maximum.reduceat(points.day[order], starts).tolist()
-    for index, first, last in zip(points.channel[order][starts].tolist(), firsts, lasts, strict=True):
+    of_channel, day = points.channel, points.day
+    if (of_channel[1:] < of_channel[:-1]).any():
+        order = np.argsort(of_channel, kind="stable")
+        of_channel, day = of_channel[order], day[order]
+    starts = np.flatnonzero(np.concatenate(([True], of_channel[1:] != of_channel[:-1])))
+    firsts, lasts = np.minimum.reduceat(day, starts).tolist(), np.maximum.reduceat(day, starts).tolist()
+    for index, first, last in zip(of_channel[starts].tolist(), firsts, lasts, strict=True):
         channel = points.channels[index]
         before = dirty.get((channel.site_id, channel.id), (first, last))
         dirty[channel.site_id, channel.id] = (min(before[0], first), max(before[1], last))
@@ -351,8 +353,10 @@ def _newest(connection: Connection, contributions: Sequence[Contribution]) -> di
 def _move_on(found: dict[int, Newest], contribution: Contribution) -> None:
     channel, series = contribution.channel, contribution.series
     at_s = int(series.at_s.max())
-    there = series.at_s == at_s
-    _, state = join_groups(np.zeros(int(there.sum()), np.int64), State(series.values[there], series.quality[there]))
+    there = np.flatnonzero(series.at_s == at_s)
+    state = State(series.values[there], series.quality[there])
+    if len(there) > 1:
+        _, state = join_groups(np.zeros(len(there), np.int64), state)
     value, quality = int(state.values[0]), int(state.quality[0])
     received = int(contribution.received_at.timestamp())
     present = found.get(channel.id)

@@ -43,15 +43,24 @@ def channel_by_id(connection: Connection, channel_id: int) -> Channel | None:
     return None if row is None else _channel(row)
 
 
+def create_channels(connection: Connection, wanted: Sequence[tuple[int, int, ReadingType]]) -> None:
+    """Make the channels (site id, meter id, reading type) that are not there."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO readings.channel (site_id, meter_id, obis, kind, unit, scaler, interval_s)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [
+                (site_id, meter_id, kind.obis, kind.kind.value, kind.unit, kind.scaler, kind.interval_s)
+                for site_id, meter_id, kind in wanted
+            ],
+        )
+
+
 def create_channel(connection: Connection, site_id: int, meter_id: int, reading_type: ReadingType) -> Channel:
     """Return the meter's channel of this reading type, made if it is not there."""
+    create_channels(connection, [(site_id, meter_id, reading_type)])
     kind = reading_type
     key = (site_id, meter_id, kind.obis, kind.kind.value, kind.unit, kind.scaler, kind.interval_s)
-    connection.execute(
-        "INSERT INTO readings.channel (site_id, meter_id, obis, kind, unit, scaler, interval_s)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        key,
-    )
     row = connection.execute(
         f"{CHANNEL} WHERE site_id = %s AND meter_id = %s AND obis = %s AND kind = %s AND unit = %s AND scaler = %s"
         " AND interval_s = %s",

@@ -69,7 +69,7 @@ CREATE TABLE readings.inbox (
 );
 -- One row per channel and site-local day. base: a register's earliest reading of the day; vals: register - base, or
 -- interval amounts; NULL: no reading. wide replaces vals (and base) on a day whose numbers do not fit. quality: one
--- byte per slot, NULL: every reading is measured. sum: of intervals, or a register's last - first.
+-- byte per slot, NULL: every reading is measured. sum: of intervals, or a register's last - first. min, max: as vals.
 CREATE TABLE readings.block (
   site_id int NOT NULL,
   channel_id int NOT NULL,
@@ -77,8 +77,8 @@ CREATE TABLE readings.block (
   revision int NOT NULL,
   base bigint,
   sum bigint,
-  min bigint,
-  max bigint,
+  min int,
+  max int,
   n smallint NOT NULL,
   min_slot smallint,
   max_slot smallint,
