@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from demeter.ingest import CredentialsOf
 from demeter.kernel import Unavailable
@@ -40,6 +39,3 @@ def frame_access(request: Request) -> OpensFrames:
             hint="Ask the server that demeter serve runs, or use: demeter explain.",
         )
     return given
-
-
-FramesOpened = Annotated[OpensFrames, Depends(frame_access)]

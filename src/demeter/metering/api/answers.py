@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from demeter.estate.api import SiteAnswer
 from demeter.kernel import Commodity
-from demeter.metering import explain as proofs
 from demeter.metering import vee, views
 from demeter.metering.api.models import (
     ChannelAnswer,
@@ -40,6 +39,10 @@ from demeter.metering.api.models import (
     UnitsAnswer,
     UnitsSummary,
 )
+from demeter.metering.explain import ExplainedDay as DayProof
+from demeter.metering.explain import ExplainedEdit as EditProof
+from demeter.metering.explain import ExplainedFrame as FrameProof
+from demeter.metering.explain import Explanation as MonthProof
 from demeter.readings import Channel
 
 PPM = 1_000_000
@@ -263,7 +266,7 @@ def balance(view: views.BalanceView) -> ReconciliationRow:
     )
 
 
-def explanation(proof: proofs.Explanation) -> Explanation:
+def explanation(proof: MonthProof) -> Explanation:
     """Return the proof of a month's number."""
     return Explanation(
         matches=proof.matches,
@@ -285,7 +288,7 @@ def explanation(proof: proofs.Explanation) -> Explanation:
     )
 
 
-def explained_day(proof: proofs.ExplainedDay) -> ExplainedDay:
+def explained_day(proof: DayProof) -> ExplainedDay:
     """Return a day as kept and as derived again."""
     return ExplainedDay(
         day=proof.day.isoformat(),
@@ -298,7 +301,7 @@ def explained_day(proof: proofs.ExplainedDay) -> ExplainedDay:
     )
 
 
-def explained_frame(proof: proofs.ExplainedFrame) -> ExplainedFrame:
+def explained_frame(proof: FrameProof) -> ExplainedFrame:
     """Return a raw frame's description."""
     return ExplainedFrame(
         id=str(proof.id),
@@ -312,7 +315,7 @@ def explained_frame(proof: proofs.ExplainedFrame) -> ExplainedFrame:
     )
 
 
-def explained_edit(proof: proofs.ExplainedEdit) -> ExplainedEdit:
+def explained_edit(proof: EditProof) -> ExplainedEdit:
     """Return an edit, by whom and why."""
     return ExplainedEdit(
         channel_id=str(proof.channel_id),

@@ -5,17 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime
 
 from demeter import estate
 from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, authorize
 from demeter.kernel import Span, local_day
-from demeter.metering import explain as proofs
 from demeter.metering import self_read as self_reads
 from demeter.metering import views
 from demeter.metering.api import answers
-from demeter.metering.api.access import FramesOpened
+from demeter.metering.api.access import frame_access
 from demeter.metering.api.models import (
     DaysAnswer,
     Explanation,
@@ -25,6 +24,7 @@ from demeter.metering.api.models import (
     SelfReadAnswer,
     ServicePointPage,
 )
+from demeter.metering.explain import explain as prove
 from demeter.runtime.database import Scope
 
 router = APIRouter(prefix="/api/service-points/{service_point_id}", tags=["metering"], responses=REFUSALS)
@@ -73,17 +73,17 @@ def months(service_point_id: IdPath, scope: Reader, database: AppDatabase) -> Mo
 @router.get("/explain", operation_id="explain")
 def explain(
     service_point_id: IdPath,
+    request: Request,
     scope: Annotated[Scope, Depends(authorize("metering.explain"))],
     database: AppDatabase,
-    opens: FramesOpened,
     month: MonthQuery = None,
 ) -> Explanation:
     """Derive a month's number again from the raw frames, and say whether everything matches."""
     with database.unit_of_work(scope) as work:
         zone = estate.site(work, estate.service_point(work, service_point_id).site_id).zone
         wanted = answers.first_day(month) or local_day(zone, work.now()).replace(day=1)
-        access = opens(work)
-        proof = proofs.explain(work, service_point_id, wanted, access.decoders, access.credentials)
+        access = frame_access(request)(work)
+        proof = prove(work, service_point_id, wanted, access.decoders, access.credentials)
     return answers.explanation(proof)
 
 
