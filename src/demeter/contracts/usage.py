@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 SCHEMA = "usage/1"
@@ -94,7 +94,13 @@ class UsageStatement:
 
     def document(self) -> dict[str, object]:
         """Return the statement as JSON-ready data, with its content hash."""
-        return {**asdict(self), "content_hash": self.content_hash()}
+        fields = self._fields()
+        return {**fields, "content_hash": _hash(fields)}
+
+    def _fields(self) -> dict[str, object]:
+        # asdict alone would copy thousands of intervals one by one
+        large = {"flags": list(self.flags), "intervals": list(self.intervals)}
+        return {**asdict(replace(self, flags=(), intervals=())), **large}
 
     def text(self) -> str:
         """Return the document as canonical JSON: equal statements have equal bytes."""
@@ -123,8 +129,12 @@ class UsageStatement:
 
     def content_hash(self) -> str:
         """Return the SHA-256 (hex) of the canonical JSON of the content."""
-        content = {name: value for name, value in asdict(self).items() if name not in UNHASHED}
-        return hashlib.sha256(canonical(content).encode()).hexdigest()
+        return _hash(self._fields())
+
+
+def _hash(fields: Mapping[str, object]) -> str:
+    content = {name: value for name, value in fields.items() if name not in UNHASHED}
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 def _read(document: Mapping[str, Any] | None) -> RegisterRead | None:

@@ -33,7 +33,7 @@ WHOLE_UNIT = 3
 """A dial that no channel describes counts whole kWh or kL, 10^3 base units: so does ``Meter.dials``."""
 
 OBIS = {Commodity.ELECTRICITY: "1.0.1.8.0.255", Commodity.WATER: "8.0.1.0.0.255"}
-NATIVE_UNIT = {Commodity.ELECTRICITY: "kWh", Commodity.WATER: "m3"}
+NATIVE_UNIT = {Commodity.ELECTRICITY: "Wh", Commodity.WATER: "L"}
 FINE_STEP = -3
 LOOK_BACK = timedelta(days=400)
 BAND_HIGH = 3
