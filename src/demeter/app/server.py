@@ -32,7 +32,7 @@ from demeter.identity import api as identity_api
 from demeter.identity.api import AppDatabase, Wire
 from demeter.kernel import NotFound
 from demeter.metering import api as metering_api
-from demeter.metering.api.proof import FrameAccess, OpensFrames
+from demeter.metering.api.access import FrameAccess, OpensFrames
 from demeter.runtime.database import Database, Scope, UnitOfWork
 
 THREADS = 16  # requests worked on at once: as many as the pool of one database role has connections

@@ -13,7 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from demeter.runtime import logging
 from demeter.runtime.database import EmbeddedPostgres
@@ -37,15 +39,19 @@ class Child:
     pause: float = 0.0
     restarts: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
+    log_file: Path | None = None  # where it writes; None: where the supervisor does
 
     def start(self) -> None:
         """Start it; in a session of its own, so that Ctrl-C reaches the supervisor only."""
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-            [sys.executable, *self.command],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **self.environment, "DEMETER_SUPERVISED": "1"},
-        )
+        with self.log_file.open("ab") if self.log_file else nullcontext() as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                [sys.executable, *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=log or subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self.environment, "DEMETER_SUPERVISED": "1"},
+            )
         self.started = time.monotonic()
 
     def keep_alive(self) -> None:

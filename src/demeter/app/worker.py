@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import procrastinate
 
-from demeter import metering, readings
+from demeter import headend, metering, readings
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
 from demeter.runtime import logging, outbox
@@ -24,6 +24,7 @@ def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
     _periodic(jobs, EVERY_FEW_SECONDS, "readings.fold", lambda: readings.fold_inbox(wiring.database))
     _periodic(jobs, EVERY_FEW_SECONDS, "metering.refresh", lambda: metering.refresh(wiring.database))
     _periodic(jobs, EVERY_FEW_SECONDS, "outbox.dispatch", lambda: outbox.dispatch(wiring.database, {}))
+    _periodic(jobs, NIGHTLY, "headend.prune", lambda: headend.prune_log(wiring.database))
     _periodic(jobs, EVERY_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database))
 
 

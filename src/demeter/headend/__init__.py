@@ -1,6 +1,7 @@
 """Sessions with meters: schedules, back-fill, reads on demand, and why a read failed."""
 
 from demeter.headend.collector import Collector
+from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
     Limits,
@@ -17,7 +18,6 @@ from demeter.headend.service import (
     READ,
     meter_rows,
     progress,
-    prune,
     read_request,
     request_read,
     sessions,
@@ -40,7 +40,7 @@ __all__ = [
     "Sink",
     "meter_rows",
     "progress",
-    "prune",
+    "prune_log",
     "read_request",
     "request_read",
     "sessions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from demeter import estate
 from demeter.headend import store
@@ -21,7 +22,8 @@ class Contact:
     """All the collector knows of one meter. ``lock``: one session at a time, whoever asks for it.
 
     ``absent``: profiles the meter said it does not have; forgotten when the meter's record changes. ``queued``: it
-    waits in a lane. ``retired``: it is no longer to be read.
+    waits in a lane. ``retired``: it is no longer to be read. ``searched``: up to where a turn that ran out of slices
+    found nothing beyond the mark, so that a gap longer than a turn is crossed.
     """
 
     target: Target
@@ -29,6 +31,7 @@ class Contact:
     profiles: dict[Profile, ProfileState]
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     absent: set[Profile] = field(default_factory=set)
+    searched: dict[Profile, datetime] = field(default_factory=dict)
     queued: bool = False
     retired: bool = False
 

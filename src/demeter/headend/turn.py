@@ -78,6 +78,8 @@ class Turn:
             outcome, detail = failure.kind.value, str(failure)
         except NotStored as failure:
             outcome, detail = NOT_STORED, str(failure)
+        if outcome != OK:
+            self._contact.searched.clear()
         if outcome == OK and self._refusals:
             detail = f"{self._refusals} of {self._frames} answers were refused by the store, with their reasons"
         target = self._contact.target
@@ -172,10 +174,12 @@ class Turn:
         for part in slices(span.start, span.end, period_s, self._limits.slice_rows):
             if budget == 0:
                 self.more = True
-                break
+                self._contact.searched[profile] = part.start
+                return 0
             budget -= 1
             self._hand_over(profile, await session.read_profile(profile, part.start, part.end))
             await self._settle(self._limits.outstanding)
+        self._contact.searched.pop(profile, None)
         return budget
 
     async def _uncollected(self, session: MeterSession, profile: Profile) -> Span | None:
@@ -197,12 +201,14 @@ class Turn:
         slice_s = max(period_s, 1) * self._limits.slice_rows
         if until is not None and (end - until).total_seconds() <= slice_s:
             return Span(until + SECOND, end)
-        oldest = await session.oldest(profile)
-        if oldest is None:
+        held = await session.held(profile)
+        if held is None:
             return None
+        oldest, newest = held
         if known.history_from is None:
             self._contact.profiles[profile] = replace(known, history_from=oldest)
-        return Span(oldest if until is None else max(oldest, until + SECOND), end)
+        start = max(oldest, self._contact.searched.get(profile, oldest), oldest if until is None else until + SECOND)
+        return Span(start, min(end, newest + SECOND)) if start <= newest else None
 
     def _hand_over(self, profile: Profile, answers: Sequence[Collected]) -> None:
         """Start storing what was read; an answer without rows is no delivery."""

@@ -1,16 +1,33 @@
 """From readings to a number nobody has to argue about: consumption, leaks, failures, reconciliation, statements."""
 
 from demeter.metering import views
+from demeter.metering.explain import Explanation, explain
 from demeter.metering.export import usage_csv, usage_documents, usage_json, usage_rows
 from demeter.metering.model import Policy
+from demeter.metering.self_read import (
+    Outcome,
+    SelfRead,
+    SelfReadDecoder,
+    SelfReadResult,
+    deliver_now,
+    submit_self_read,
+)
 from demeter.metering.service import publish_due, refresh, refresh_dirty
 from demeter.metering.watch import watch_offline
 
 __all__ = [
+    "Explanation",
+    "Outcome",
     "Policy",
+    "SelfRead",
+    "SelfReadDecoder",
+    "SelfReadResult",
+    "deliver_now",
+    "explain",
     "publish_due",
     "refresh",
     "refresh_dirty",
+    "submit_self_read",
     "usage_csv",
     "usage_documents",
     "usage_json",

@@ -124,8 +124,7 @@ def _meter_chain(
     at_s, values, quality = settle(at_s[lifetime], values[lifetime], quality[lifetime])
     placed_s, moved = _move_to_bounds(at_s, quality, meter, period, rules.boundary_days * DAY_S)
     inside = (placed_s >= max(meter.start_s, period[0])) & (placed_s <= min(end_s, period[1]))
-    steps = [c.exponent for c in meter.of_kind(ReadingKind.REGISTER)]
-    modulus = 10 ** (meter.dials + min(steps) - scaler) if meter.dials and steps else 0
+    modulus = 10 ** (meter.dials + _dial_step(meter) - scaler) if meter.dials else 0
     # the cap holds for consumption; the chain compares registers, which the multiplier has not touched yet
     cap = rescale(rules.cap_per_hour, 0, min(scaler, 0)) * meter.multiplier_den // meter.multiplier_num
     cap = -(-cap // int(10 ** max(scaler, 0)))
@@ -133,6 +132,16 @@ def _meter_chain(
 
 
 _FAR = 2**61
+WHOLE_UNIT = 3  # kWh, kL
+
+
+def _dial_step(meter: InstalledMeter) -> int:
+    """Return the power of ten, in base units, of the last of the meter's dials: its own register's step.
+
+    What people read is no measure of it; a meter only they read counts whole kWh or kL.
+    """
+    own = [c for c in meter.of_kind(ReadingKind.REGISTER) if (c.quality != Quality.SELF_READ).any()]
+    return WHOLE_UNIT if meter.manual else min((c.exponent for c in own), default=WHOLE_UNIT)
 
 
 def _all_reads(meter: InstalledMeter, scaler: int) -> tuple[Ints, Ints, Codes]:

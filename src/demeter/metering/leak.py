@@ -114,7 +114,9 @@ def _end_of_flow(flowing: Ints, stills: Ints, width: int) -> tuple[int, bool]:
 
 
 def _episode(placed: Placed, night: Bools, hours: _Hours, flow: tuple[int, int], cleared_slot: int) -> LeakEpisode:
-    first, stop = flow
+    window, stop = flow
+    # slots before the first known one are not flow, only not standstill
+    first = window + int(placed.known()[window:].argmax())
     inside = slice(first, stop - hours.slots + 1)
     known = hours.known[inside]
     lowest = int(hours.sums[inside][known].min())
@@ -135,7 +137,7 @@ def _episode(placed: Placed, night: Bools, hours: _Hours, flow: tuple[int, int],
         "resolution_litres": _litres(placed.resolution, placed.scaler),
     }
     start, step = placed.start_s, placed.interval_s
-    raised = start + (first + width) * step
+    raised = start + (window + width) * step
     until = start + cleared_slot * step if cleared_slot else None
     return LeakEpisode(LeakKind.CONTINUOUS, start + first * step, raised, until, evidence)
 

@@ -99,8 +99,8 @@ class MeterSession(Protocol):
         """Read the profile's integration period in seconds (0: captured on events)."""
         ...
 
-    async def oldest(self, profile: Profile) -> datetime | None:
-        """Return the stamp of the oldest row the meter still holds, aware UTC (None: it holds none)."""
+    async def held(self, profile: Profile) -> tuple[datetime, datetime] | None:
+        """Return the stamps of the oldest and the newest row the meter still holds, aware UTC (None: it holds none)."""
         ...
 
     async def read_profile(self, profile: Profile, since: datetime, until: datetime) -> list[Collected]:

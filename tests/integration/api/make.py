@@ -17,6 +17,7 @@ from demeter import estate, identity
 from demeter.app.server import WebServer, create_app, web_server
 from demeter.app.static_files import STATIC
 from demeter.kernel import Commodity
+from demeter.metering.api.access import OpensFrames
 from demeter.runtime.database import Database, Scope
 
 PASSWORD = "barley and poppies"
@@ -43,10 +44,10 @@ class Serving:
 
 
 @contextmanager
-def serve(database: Database, static: Path = STATIC) -> Iterator[Serving]:
+def serve(database: Database, static: Path = STATIC, frame_access: OpensFrames | None = None) -> Iterator[Serving]:
     """Run the application on a free port until the context ends; it must then stop by itself."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = web_server(create_app(database, static=static))
+    server = web_server(create_app(database, static=static, frame_access=frame_access))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

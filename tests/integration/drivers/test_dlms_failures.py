@@ -203,3 +203,36 @@ def test_a_wrong_record_is_named(address: str, options: dict[str, object], words
     with pytest.raises(ReadFailure, match=words) as caught:
         asyncio.run(DlmsDriver().open(Endpoint(address, options), Credentials(KEYS)))
     assert caught.value.kind is FailureKind.NOT_CONFIGURED
+
+
+def test_mutated_answers_end_in_a_read_failure_or_a_result_never_in_another_error() -> None:
+    noise = random.Random(20_261_120)
+
+    def mutate(_: bytes, answer: bytes) -> bytes:
+        spoiled = bytearray(answer)
+        for _turn in range(noise.randint(0, 3)):
+            spoiled[noise.randrange(8, len(spoiled))] = noise.randrange(256)
+        return bytes(spoiled)
+
+    async def story() -> int:
+        meter = electricity_meter(UNTIL, 20)
+        failures = 0
+        async with listening(meter) as address:
+            # Without ciphering nothing but the decoders stands between the noise and the store.
+            endpoint = Endpoint(address, {"mechanism": "lls", "answer_s": 0.5})
+            for _ in range(250):
+                meter.mangle = None
+                session = await DlmsDriver().open(endpoint, Credentials(KEYS))
+                meter.mangle = mutate
+                try:
+                    await session.nameplate()
+                    await session.clock()
+                    await session.held(Profile.BLOCK)
+                    await read(session)
+                except ReadFailure:
+                    failures += 1
+                finally:
+                    await session.close()
+        return failures
+
+    assert asyncio.run(story()) > 100

@@ -96,14 +96,14 @@ def test_a_range_longer_than_an_answer_is_read_in_several() -> None:
     assert sum(answer.rows for answer in answers) == 96 * 60 - 1
 
 
-def test_the_oldest_row_is_found_in_either_order() -> None:
+def test_what_a_meter_holds_is_found_in_either_order() -> None:
     meter = electricity_meter(UNTIL, 96)
     oldest = UNTIL - timedelta(minutes=15 * 95)
-    assert reading(meter, lambda session: session.oldest(Profile.BLOCK)) == oldest
+    assert reading(meter, lambda session: session.held(Profile.BLOCK)) == (oldest, UNTIL)
     meter.buffers["99.1"].rows.reverse()
-    assert reading(meter, lambda session: session.oldest(Profile.BLOCK)) == oldest
+    assert reading(meter, lambda session: session.held(Profile.BLOCK)) == (oldest, UNTIL)
     meter.buffers["99.1"].rows.clear()
-    assert reading(meter, lambda session: session.oldest(Profile.BLOCK)) is None
+    assert reading(meter, lambda session: session.held(Profile.BLOCK)) is None
 
 
 def test_volumes_in_cubic_metres_become_litres_without_touching_the_integers() -> None:

@@ -260,3 +260,37 @@ def test_another_organization_sees_none_of_it(rig: Rig) -> None:
     with rig.database.unit_of_work(Scope.system(2, "test")) as work:
         for table in ("meter_state", "profile_state", "read_day", "session_log", "read_request"):
             assert work.raw.execute(f"SELECT count(*) FROM headend.{table}").fetchone() == (0,)
+
+
+def test_the_log_is_pruned_and_the_states_stay(rig: Rig) -> None:
+    async def story() -> None:
+        async with listening(electricity_meter(last_quarter(), 4)) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(QUIET)) as collector:
+                await collector.read_now(meter_id)
+
+    asyncio.run(story())
+    assert headend.prune_log(rig.database) == 0
+    with rig.database.unit_of_work(rig.scope) as work:
+        work.raw.execute("UPDATE headend.session_log SET ended_at = ended_at - interval '36 days'")
+    assert headend.prune_log(rig.database) >= 1
+    with rig.database.unit_of_work(rig.scope) as work:
+        [row] = headend.meter_rows(work, rig.site_id)
+    assert row.read_until == last_quarter()
+
+
+def test_a_gap_longer_than_a_turn_is_crossed_and_a_meter_that_stands_still_is_left_in_peace(rig: Rig) -> None:
+    async def story() -> None:
+        until = last_quarter() - timedelta(days=60)  # the meter has recorded nothing since
+        meter = electricity_meter(until - timedelta(days=40), 8)
+        grow(meter, until - timedelta(hours=2), until)
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(replace(FAST, slice_rows=96, slices_per_turn=5))):
+                await eventually(lambda: len(rig.store.stamps(meter_id)) == 16)
+                before = meter.connections
+                await asyncio.sleep(2)
+                assert meter.connections - before <= 3
+        assert rig.store.stamps(meter_id) == expected_stamps(meter)
+
+    asyncio.run(story())

@@ -71,7 +71,7 @@ def test_a_complete_month_is_published_once_with_its_exact_amount(site, flat):
 
 
 def test_a_late_reading_publishes_revision_two_and_a_repeated_one_nothing(site, flat):
-    point, meter_id, span, amounts = flat
+    _, meter_id, span, amounts = flat
     site.deliver(meter_id, *(day(span, amounts, n) for n in range(31) if n != 9))
     settle(site)
     (first,) = statements(site)
@@ -88,7 +88,7 @@ def test_a_late_reading_publishes_revision_two_and_a_repeated_one_nothing(site, 
 
 
 def test_an_incomplete_month_waits_for_its_grace_and_for_quiet(site, flat):
-    point, meter_id, span, amounts = flat
+    _, meter_id, span, amounts = flat
     site.clock.advance(span.end + timedelta(hours=1) - site.clock.now())
     site.deliver(meter_id, *(day(span, amounts, n) for n in range(30)))
     policy = Policy(publish_grace=timedelta(hours=6), publish_quiet=timedelta(minutes=10))
@@ -111,12 +111,12 @@ def test_a_month_without_any_installation_has_no_statement(site):
 
 
 def test_days_and_months_are_kept_with_quality_and_coverage(site, flat):
-    point, meter_id, span, amounts = flat
+    _, meter_id, span, amounts = flat
     site.deliver(meter_id, day(span, amounts, 0), {rig.ENERGY: rig.quarters(span.start + timedelta(days=1), [7] * 24)})
     metering.refresh(site.database)
     with site.work() as work:
         days = use.days(work, site.site_id, MARCH, date(2026, 3, 2))
-        (month,) = [m for m in use.months(work, site.site_id, month=MARCH)]
+        (month,) = use.months(work, site.site_id, month=MARCH)
     assert [(d.total.amount, d.total.known, d.total.due) for d in days] == [
         (int(amounts[:96].sum()), 96, 96),
         (168, 24, 96),
@@ -125,7 +125,7 @@ def test_days_and_months_are_kept_with_quality_and_coverage(site, flat):
 
 
 def test_another_organization_sees_nothing(site, flat):
-    point, meter_id, span, amounts = flat
+    _, meter_id, span, amounts = flat
     site.deliver(meter_id, day(span, amounts, 0))
     metering.refresh(site.database)
     with site.database.unit_of_work(type(site.scope).system(2, "other")) as work:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -53,7 +54,10 @@ class Demo:
         self.scope = Scope.system(self.state.organization_id, "cli:demo")
         self._new_passwords()
         simulator = Child("simulator", ("-m", "demeter.simulator", "--fleet", str(self.files.fleet_file)))
-        return Supervisor(server, [simulator, *processes.children(self.settings)])
+        everything = [simulator, *processes.children(self.settings)]
+        for child in everything:
+            child.log_file = self.log_file
+        return Supervisor(server, everything)
 
     def _set_up(self, fleet: FleetConfig) -> DemoState:
         organization = identity.organization_named(self.wiring.database, ORGANIZATION)
@@ -78,6 +82,11 @@ class Demo:
                     identity.set_password(work, known[email], self.passwords[email])
                 else:
                     identity.create_user(work, email, name, role, self.passwords[email])
+
+    @property
+    def log_file(self) -> Path:
+        """Return where the processes write what they have to say."""
+        return self.settings.data_dir / "demo.log"
 
     @property
     def address(self) -> str:
@@ -130,7 +139,7 @@ def _show(run: Demo, supervisor: Supervisor) -> None:
     output.say(f"  Open      {run.address}")
     for email, password in run.passwords.items():
         output.say(f"  Sign in   {email}   one-time password: {password}")
-    output.say("\nCtrl-C stops everything; `make demo` resumes.")
+    output.say(f"\nCtrl-C stops everything; `make demo` resumes. The processes' log: {run.log_file}")
 
 
 def _wait(run: Demo, show: Callable[[Demo], None]) -> None:
@@ -144,7 +153,9 @@ def _wait(run: Demo, show: Callable[[Demo], None]) -> None:
 
 def _progress_bar(run: Demo) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as bar:
         task = bar.add_task("Reading the meters' history over DLMS", total=None)
         until = time.monotonic() + 5
         while time.monotonic() < until and not run.collected():

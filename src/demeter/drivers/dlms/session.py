@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -144,8 +144,8 @@ class DlmsSession:
             self._tables[profile] = await self._read_table(profile)
         return self._tables[profile]
 
-    async def oldest(self, profile: Profile) -> datetime | None:
-        """Return the stamp of the oldest row the meter still holds (None: it holds none).
+    async def held(self, profile: Profile) -> tuple[datetime, datetime] | None:
+        """Return the stamps of the oldest and the newest row the meter still holds (None: it holds none).
 
         The first and the last entry are both looked at, because buffers may be sorted either way. A meter that does
         not select by entry is believed to hold one row per capture period.
@@ -167,13 +167,13 @@ class DlmsSession:
         with decoding(doing):
             stamps = [stamp for row in rows for stamp in self._stamps(table, row)]
         if not stamps:
-            return self._clock.now() - timedelta(seconds=(entries + 1) * (table.period_s or DAY_S))
-        return min(stamps)
+            now = self._clock.now()
+            return now - timedelta(seconds=(entries + 1) * (table.period_s or DAY_S)), now
+        return min(stamps), max(stamps)
 
     def _stamps(self, table: Table, payload: bytes) -> list[datetime]:
         columns = profile_columns(payload, table.captures, table.scalers, table.period_s, ZoneInfo(self._options.zone))
-        utc = self._clock.now().tzinfo
-        return [datetime.fromtimestamp(int(at), utc) for at in columns.at_s[columns.dated]]
+        return [datetime.fromtimestamp(int(at), UTC) for at in columns.at_s[columns.dated]]
 
     async def read_profile(self, profile: Profile, since: datetime, until: datetime) -> list[Collected]:
         """Read all rows stamped in ``[since, until)``, in exchanges whose answers fit one frame each.

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from demeter.estate.api import SiteAnswer
 from demeter.kernel import Commodity
-from demeter.metering import views
+from demeter.metering import vee, views
 from demeter.metering.api.models import (
     ChannelAnswer,
     Coverage,
     DayAnswer,
     Destination,
+    Difference,
     DisplayUnit,
+    ExplainedDay,
+    ExplainedEdit,
+    ExplainedFrame,
+    Explanation,
+    Finding,
     FlagAnswer,
     FlagWithEvidence,
+    HashChain,
     InstalledMeter,
     IntervalsAnswer,
     MonthAnswer,
@@ -32,6 +39,10 @@ from demeter.metering.api.models import (
     UnitsAnswer,
     UnitsSummary,
 )
+from demeter.metering.explain import ExplainedDay as DayProof
+from demeter.metering.explain import ExplainedEdit as EditProof
+from demeter.metering.explain import ExplainedFrame as FrameProof
+from demeter.metering.explain import Explanation as MonthProof
 from demeter.readings import Channel
 
 PPM = 1_000_000
@@ -252,4 +263,78 @@ def balance(view: views.BalanceView) -> ReconciliationRow:
         excluded=list(view.excluded),
         shared_by=view.by or None,
         shares=[Share(unit=one.unit, share=exact(one.share), amount=exact(one.amount)) for one in view.shares],
+    )
+
+
+def explanation(proof: MonthProof) -> Explanation:
+    """Return the proof of a month's number."""
+    return Explanation(
+        matches=proof.matches,
+        statement=proof.statement,
+        month=month_word(proof.month),
+        revision=proof.revision,
+        unit=display_unit(proof.point.commodity),
+        consumption=known(proof.consumption),
+        rederived=known(proof.rederived),
+        days=[explained_day(one) for one in proof.days],
+        frames=[explained_frame(one) for one in proof.frames],
+        edits=[explained_edit(one) for one in proof.edits],
+        chains=[HashChain(meter=c.meter, frames=c.frames, whole=c.whole, reason=c.reason) for c in proof.chains],
+        findings=[finding(one) for one in proof.findings],
+        differences=[
+            Difference(at=one.at, kept=one.kept, rederived=one.rederived, detail=one.detail)
+            for one in proof.differences
+        ],
+    )
+
+
+def explained_day(proof: DayProof) -> ExplainedDay:
+    """Return a day as kept and as derived again."""
+    return ExplainedDay(
+        day=proof.day.isoformat(),
+        consumption=known(proof.consumption),
+        rederived=known(proof.rederived),
+        coverage=ratio(proof.coverage_ppm),
+        slots=proof.slots,
+        matches=proof.matches,
+        frames=[str(number) for number in proof.frames],
+    )
+
+
+def explained_frame(proof: FrameProof) -> ExplainedFrame:
+    """Return a raw frame's description."""
+    return ExplainedFrame(
+        id=str(proof.id),
+        meter_id=str(proof.meter_id),
+        received_at=proof.received_at,
+        codec=proof.codec,
+        sha256=proof.sha256,
+        rows=proof.rows,
+        covers_start=proof.covers_start,
+        covers_end=proof.covers_end,
+    )
+
+
+def explained_edit(proof: EditProof) -> ExplainedEdit:
+    """Return an edit, by whom and why."""
+    return ExplainedEdit(
+        channel_id=str(proof.channel_id),
+        at=proof.at,
+        old=known(proof.old),
+        new=known(proof.new),
+        old_quality=proof.old_quality,
+        new_quality=proof.new_quality,
+        who=proof.who,
+        why=proof.why,
+        logged_at=proof.logged_at,
+    )
+
+
+def finding(found: vee.Finding) -> Finding:
+    """Return a failed check."""
+    return Finding(
+        check=found.check.value,
+        start=datetime.fromtimestamp(found.start_s, UTC),
+        end=datetime.fromtimestamp(found.end_s, UTC),
+        detail=found.detail,
     )

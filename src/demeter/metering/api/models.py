@@ -219,17 +219,20 @@ class ExplainedDay(Wire):
     day: str
     consumption: str | None
     rederived: str | None
+    coverage: Coverage
     slots: int
     matches: bool
+    frames: list[Id] = Field(description="The raw frames that speak of the day.")
 
 
 class ExplainedFrame(Wire):
     """A raw frame the meter sent, which readings of the month came from."""
 
     id: Id
+    meter_id: Id
     received_at: Instant
     codec: str
-    sha256: str
+    sha256: str = Field(description="Chains the frame to the meter's one before.")
     rows: int
     covers_start: Instant | None
     covers_end: Instant | None
@@ -238,6 +241,7 @@ class ExplainedFrame(Wire):
 class ExplainedEdit(Wire):
     """A value that was replaced: by what, by whom and why."""
 
+    channel_id: Id
     at: Instant
     old: str | None
     new: str | None
@@ -257,17 +261,39 @@ class Difference(Wire):
     detail: str
 
 
+class HashChain(Wire):
+    """Whether a meter's raw frames are all there and unchanged."""
+
+    meter: str
+    frames: int
+    whole: bool
+    reason: str
+
+
+class Finding(Wire):
+    """A check of the values that failed, over ``[start, end)``. It changes no value."""
+
+    check: str
+    start: Instant
+    end: Instant
+    detail: str
+
+
 class Explanation(Wire):
     """The proof of a month's number."""
 
     matches: bool
     statement: str = Field(description="The finding as a sentence.")
+    month: Month
+    revision: int | None
     unit: DisplayUnit
     consumption: str | None
     rederived: str | None
     days: list[ExplainedDay]
     frames: list[ExplainedFrame]
     edits: list[ExplainedEdit]
+    chains: list[HashChain]
+    findings: list[Finding]
     differences: list[Difference]
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime
 
 from demeter import estate
 from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, authorize
-from demeter.kernel import Span
+from demeter.kernel import Span, local_day
+from demeter.metering import self_read as self_reads
 from demeter.metering import views
 from demeter.metering.api import answers
+from demeter.metering.api.access import frame_access
 from demeter.metering.api.models import (
     DaysAnswer,
     Explanation,
@@ -21,7 +24,7 @@ from demeter.metering.api.models import (
     SelfReadAnswer,
     ServicePointPage,
 )
-from demeter.metering.api.proof import FramesOpened
+from demeter.metering.explain import explain as prove
 from demeter.runtime.database import Scope
 
 router = APIRouter(prefix="/api/service-points/{service_point_id}", tags=["metering"], responses=REFUSALS)
@@ -70,21 +73,30 @@ def months(service_point_id: IdPath, scope: Reader, database: AppDatabase) -> Mo
 @router.get("/explain", operation_id="explain")
 def explain(
     service_point_id: IdPath,
+    request: Request,
     scope: Annotated[Scope, Depends(authorize("metering.explain"))],
     database: AppDatabase,
-    opens: FramesOpened,
     month: MonthQuery = None,
 ) -> Explanation:
     """Derive a month's number again from the raw frames, and say whether everything matches."""
-    raise NotImplementedError
+    with database.unit_of_work(scope) as work:
+        zone = estate.site(work, estate.service_point(work, service_point_id).site_id).zone
+        wanted = answers.first_day(month) or local_day(zone, work.now()).replace(day=1)
+        access = frame_access(request)(work)
+        proof = prove(work, service_point_id, wanted, access.decoders, access.credentials)
+    return answers.explanation(proof)
 
 
 @router.post("/self-reads", operation_id="self_read")
 def self_read(
     service_point_id: IdPath,
     body: SelfRead,
-    scope: Annotated[Scope, Depends(authorize("metering.self_read"))],
+    scope: Annotated[Scope, Depends(authorize(self_reads.PERMISSION))],
     database: AppDatabase,
 ) -> SelfReadAnswer:
-    """Accept a register a person read. Answers after the outcome is committed."""
-    raise NotImplementedError
+    """Judge a register a person read, and keep it if it is plausible. Answers after the outcome is committed."""
+    given = self_reads.SelfRead(body.at, Decimal(body.register_value), body.note)
+    deliver = self_reads.deliver_now(database, scope.organization_id)
+    with database.unit_of_work(scope) as work:
+        result = self_reads.submit_self_read(work, service_point_id, given, deliver)
+    return SelfReadAnswer(outcome=result.outcome.value, reason=result.reason)

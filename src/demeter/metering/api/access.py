@@ -1,24 +1,24 @@
-"""What the proof needs beyond the database: decoders and the meters' keys. The application hands them in."""
+"""What opens raw frames, handed in by the application: decoders, and the meters' keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 
+from demeter.ingest import CredentialsOf
 from demeter.kernel import Unavailable
 from demeter.runtime.database import UnitOfWork
-from demeter.sdk import Credentials, Decoder
+from demeter.sdk import Decoder
 
 
 @dataclass(frozen=True, slots=True)
 class FrameAccess:
-    """Opens raw frames: a decoder by codec name, credentials by meter id."""
+    """Opens raw frames: a decoder by codec name, credentials by (organization id, meter id)."""
 
     decoders: Mapping[str, Decoder]
-    keys: Callable[[int], Credentials]
+    credentials: CredentialsOf
 
 
 OpensFrames = Callable[[UnitOfWork], FrameAccess]
@@ -39,6 +39,3 @@ def frame_access(request: Request) -> OpensFrames:
             hint="Ask the server that demeter serve runs, or use: demeter explain.",
         )
     return given
-
-
-FramesOpened = Annotated[OpensFrames, Depends(frame_access)]
