@@ -20,7 +20,7 @@ import pytest
 
 from demeter import headend, readings
 from demeter.app.demo.client import ApiClient
-from demeter.app.proof import keys_of_meters
+from demeter.app.proof import frame_decoder
 from demeter.kernel import Span
 from demeter.simulator import Fault, FaultKind, FleetConfig, ask, housing_society
 from tests.acceptance.installation import EMAIL, Installation, installed, wait_for
@@ -64,8 +64,8 @@ def test_no_acknowledged_reading_is_lost_or_doubled(tmp_path: Path) -> None:
         assert check_acknowledged(running) >= 40 * 45 * 96 * 0.99
         check_self_reads(running, resident.acknowledged)
         with running.wiring.database.unit_of_work(running.scope) as work:
-            keys = keys_of_meters(running.wiring.secrets, work)
-            assert readings.verify_blocks(work, running.society.site_id, running.wiring.decoders(), keys) == []
+            decode = frame_decoder(running.wiring, work)
+            assert readings.verify_blocks(work, running.society.site_id, decode) == []
         print(f"{KILLS} kills, back within {slowest}, {len(resident.acknowledged)} self-reads acknowledged")
 
 

@@ -160,8 +160,7 @@ def serve(wiring: Wiring) -> None:
     """Serve an installation's pages and API until a signal."""
 
     def frame_access(work: UnitOfWork) -> FrameAccess:
-        keys = keys_of_meters(wiring.secrets, work)
-        return FrameAccess(wiring.decoders(), lambda _organization_id, meter_id: keys(meter_id))
+        return FrameAccess(wiring.decoders(), keys_of_meters(wiring.secrets, work))
 
     settings = wiring.settings
     end_with_parent()

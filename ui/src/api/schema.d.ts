@@ -281,7 +281,7 @@ export interface paths {
         };
         /**
          * Usage
-         * @description Return the newest usage statements of a month, as billing receives them.
+         * @description Return the newest published usage statements of a month, as billing receives them.
          */
         get: operations["usage"];
         put?: never;
@@ -858,8 +858,18 @@ export interface components {
             loss: string | null;
             /** Loss Percent */
             loss_percent: string | null;
+            /**
+             * Shared By
+             * @description How the common area is shared out: by floor area, or equal.
+             */
+            shared_by: string | null;
             /** Shares */
             shares: components["schemas"]["Share"][];
+            /**
+             * Uncertainty
+             * @description One standard deviation of the loss, from the meters' accuracy class.
+             */
+            uncertainty: string | null;
             /**
              * Unit
              * @enum {string}
@@ -882,6 +892,8 @@ export interface components {
             at: string;
             /** Meter Serial */
             meter_serial: string;
+            /** Quality */
+            quality: string;
             /**
              * Unit
              * @enum {string}
@@ -1072,6 +1084,13 @@ export interface components {
          * @description A month's number and what is known about it.
          */
         TotalAnswer: {
+            /**
+             * Bridged
+             * @description Part of the consumption that registers prove but no interval places in time.
+             */
+            bridged: string;
+            /** Bridged Slots */
+            bridged_slots: number;
             closing: components["schemas"]["RegisterAnswer"] | null;
             /** Consumption */
             consumption: string | null;

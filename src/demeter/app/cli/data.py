@@ -13,6 +13,7 @@ import typer
 
 from demeter import estate, headend, identity, metering
 from demeter.app.cli import output
+from demeter.app.cli.explanation import explanation_text
 from demeter.app.cli.root import app
 from demeter.app.proof import keys_of_meters
 from demeter.app.wiring import Wiring, opened
@@ -155,11 +156,11 @@ def explain(
         place = _site(work, site) if site else None
         point = estate.service_point_of(work, unit, commodity, place.id if place else None)
         keys = keys_of_meters(wiring.secrets, work)
-        explanation = metering.explain(work, point.id, month, wiring.decoders(), keys)
+        explanation = metering.explain(work, point.id, month_first(month), wiring.decoders(), keys)
     if as_json:
         output.print_json(explanation)
     else:
-        sys.stdout.write(metering.explanation_text(explanation))
+        sys.stdout.write(explanation_text(explanation))
     if not explanation.matches:
         raise typer.Exit(1)
 

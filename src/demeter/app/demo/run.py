@@ -153,7 +153,9 @@ def _wait(run: Demo, show: Callable[[Demo], None]) -> None:
 
 def _progress_bar(run: Demo) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as bar:
         task = bar.add_task("Reading the meters' history over DLMS", total=None)
         until = time.monotonic() + 5
         while time.monotonic() < until and not run.collected():

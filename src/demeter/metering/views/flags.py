@@ -41,9 +41,13 @@ class Situation:
 
 def kept_view(flag: Flag) -> FlagView:
     """Return a kept flag with its evidence."""
-    return FlagView(
-        KEPT_CODE[flag.kind], KEPT_WORD[flag.kind], flag.since, _detail(flag), flag.until, dict(flag.evidence)
-    )
+    return FlagView(KEPT_CODE[flag.kind], _word(flag), flag.since, _detail(flag), flag.until, dict(flag.evidence))
+
+
+def _word(flag: Flag) -> str:
+    """Return the flag's word; a read failure says after how many hours it is one."""
+    hours = flag.evidence.get("threshold_hours") if flag.kind is FlagKind.READ_FAILURE else None
+    return KEPT_WORD[flag.kind] if hours is None else f"{KEPT_WORD[flag.kind]} > {hours} h"
 
 
 def _detail(flag: Flag) -> str:

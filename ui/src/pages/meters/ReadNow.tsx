@@ -47,11 +47,13 @@ function Waiting() {
 
 function Outcome({ result }: { result: ReadNowResult }) {
   const { t } = useTranslation()
-  const good = result.readings > 0 || ['ok', 'read', 'received', 'success'].includes(result.outcome)
+  const good = result.outcome === 'ok'
+  const waiting = result.outcome === 'waiting'
+  const done = result.readings > 0 ? t('meters.read', { count: result.readings }) : t('meters.nothingNew')
   return (
     <span role="status" className={classes.outcome} data-good={good} title={result.message}>
-      <ShapeMark shape={good ? 'check' : 'broken'} size={14} />
-      {good ? t('meters.read', { count: result.readings }) : result.message || t('meters.failed')}
+      <ShapeMark shape={good ? 'check' : waiting ? 'clock' : 'broken'} size={14} />
+      {good ? done : waiting ? t('meters.waiting') : result.message || t('meters.failed')}
     </span>
   )
 }

@@ -5,6 +5,7 @@ import { CommodityIcon, useCommodityWord } from '@/components/Commodity'
 import { FlagMark } from '@/components/Flag'
 import { percent, rounded, sum, withUnit } from '@/format/amount'
 import { usePlace } from '@/format/site'
+import { judged, looks, sentenceOf } from './verdict'
 import classes from './reconciliation.module.css'
 
 const parts = ['units', 'common', 'loss'] as const
@@ -14,12 +15,13 @@ export function Balance({ row }: { row: ReconciliationRow }) {
   const { t } = useTranslation()
   const { locale } = usePlace()
   const word = useCommodityWord()
+  const judgement = judged(row.verdict)
   const amount = (value: string | null) => (value === null ? '—' : withUnit(value, row.unit, locale))
   return (
     <section className={classes.card} style={{ '--series': `var(--${row.commodity})` } as React.CSSProperties}>
       <div className={classes.head}>
         <h2><CommodityIcon commodity={row.commodity} size={18} /> {t('reconciliation.heading', { building: row.building, commodity: word(row.commodity) })}</h2>
-        <FlagMark code={row.verdict} word={row.verdict.replaceAll('_', ' ')} />
+        <FlagMark code={judgement} word={t(`reconciliation.word.${judgement}`)} look={looks[judgement]} />
       </div>
       <dl className={classes.sum}>
         <div className={classes.total}><dt>{t('reconciliation.bulk')}</dt><dd>{amount(row.bulk)}</dd></div>
@@ -34,7 +36,11 @@ export function Balance({ row }: { row: ReconciliationRow }) {
         ))}
       </dl>
       <Stack row={row} />
-      <p className="quiet small">{t('reconciliation.covered', { share: percent(row.coverage, locale) })}</p>
+      <p className="small">{sentenceOf(row.verdict)}</p>
+      <p className="quiet small">
+        {t('reconciliation.covered', { share: percent(row.coverage, locale) })}
+        {row.uncertainty !== null && ` · ${t('reconciliation.uncertainty', { amount: amount(row.uncertainty) })}`}
+      </p>
       {row.excluded.length > 0 && <p className="small"><b>{t('reconciliation.excluded')}:</b> {row.excluded.join(', ')}</p>}
       {row.shares.length > 0 && <Shares row={row} />}
     </section>
@@ -60,7 +66,7 @@ function Shares({ row }: { row: ReconciliationRow }) {
   const title = t('reconciliation.shares', { count: row.shares.length })
   return (
     <details className={classes.shares}>
-      <summary>{title}</summary>
+      <summary>{title}{row.shared_by && `, ${t('reconciliation.sharedBy', { rule: row.shared_by })}`}</summary>
       <div className={charts.scroll} tabIndex={0} role="region" aria-label={title}>
         <table className={charts.figures}>
           <caption className="sr-only">{title}</caption>

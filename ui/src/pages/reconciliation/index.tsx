@@ -8,6 +8,7 @@ import { PeriodBar } from '@/components/PeriodBar'
 import { usePlace } from '@/format/site'
 import { monthName } from '@/format/time'
 import { Balance } from './Balance'
+import { judged } from './verdict'
 import classes from './reconciliation.module.css'
 
 export function ReconciliationPage() {
@@ -39,7 +40,7 @@ export function ReconciliationPage() {
 function ReconciliationSentence({ rows, month }: { rows: ReconciliationRow[]; month: string }) {
   const { t } = useTranslation()
   const { locale } = usePlace()
-  const good = rows.filter((row) => row.verdict === 'reconciled').length
+  const good = rows.filter((row) => judged(row.verdict) === 'reconciled').length
   const opening = t('reconciliation.sentence', { good, count: rows.length, month: monthName(month, locale) })
   const rest = rows.length - good
   return <><b>{opening}</b>{rest > 0 ? `; ${t('reconciliation.check', { count: rest })}` : ''}.</>

@@ -30,6 +30,11 @@ export function Totals({ page }: { page: ServicePointPage }) {
       </Tiles>
       <Panel title={t('unit.qualityTitle')}>
         <QualityBar quality={total.quality} unit={total.unit} commodity={point.commodity} />
+        {total.bridged_slots > 0 && (
+          <p className="small quiet">
+            {t('unit.bridged', { amount: withUnit(total.bridged, total.unit, locale), count: total.bridged_slots })}
+          </p>
+        )}
         <div className={classes.statement}>
           <span className="quiet">
             {total.revision !== null && total.published_at
@@ -50,7 +55,8 @@ function RegisterTile({ label, read }: { label: string; read: RegisterRead | nul
   const { zone, locale } = usePlace()
   if (!read) return <Tile label={label} value="—" note={t('unit.notYet')} />
   const serial = read.meter_serial ? ` · ${t('unit.serial', { serial: read.meter_serial })}` : ''
-  return <Tile label={label} value={withUnit(read.value, read.unit, locale, 2)} note={instant(read.at, zone, locale) + serial} />
+  const quality = wordKey(read.quality) === 'measured' ? '' : ` · ${t(`quality.${wordKey(read.quality) as 'edited'}`, { defaultValue: read.quality })}`
+  return <Tile label={label} value={withUnit(read.value, read.unit, locale, 2)} note={instant(read.at, zone, locale) + serial + quality} />
 }
 
 function QualityBar({ quality, unit, commodity }: { quality: QualityBreakdown; unit: string; commodity: string }) {

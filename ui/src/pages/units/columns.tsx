@@ -13,10 +13,16 @@ import classes from './columns.module.css'
 
 const byName = new Intl.Collator('en', { numeric: true })
 
-/** "reads → billing · ledger → accounting"; a hand-off to nobody in particular is only its word. */
+/** What somebody has to do before there is a reading to hand on; the rest are other people's desks. */
+const TASKS = new Set(['investigate', 'self-read'])
+
+/** "→ billing", "repair → helpdesk", "reads → billing · ledger → accounting", "investigate · self-read". */
 export function goesToText(handOffs: HandOff[]): string {
   return handOffs
-    .map(({ to, what }) => (!to ? what : what ? `${what} → ${to}` : handOffs.length === 1 ? `→ ${to}` : to))
+    .map(({ to, what }) => {
+      if (TASKS.has(to)) return to
+      return what && !(handOffs.length === 1 && what === 'reading') ? `${what} → ${to}` : `→ ${to}`
+    })
     .join(' · ')
 }
 
