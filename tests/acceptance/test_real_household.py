@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from demeter import headend
+from demeter import headend, readings
 from demeter.app.demo.client import ApiClient
 from demeter.simulator import FleetConfig, LoadConfig, MeterConfig, MeterKind
 from tests.acceptance.installation import EMAIL, Installation, installed, wait_for
@@ -62,7 +62,6 @@ def test_months_and_years_equal_the_files_sums_and_gaps_show_as_gaps(tmp_path: P
         with ApiClient(running.address, EMAIL, running.password) as client:
             point = client.get(f"/api/sites/{running.society.site_id}/units", month="2012-06")["rows"][0]
             path = f"/api/service-points/{point['service_point_id']}"
-            wait_for(lambda: total(client, path, "2014-12") is not None, 60, "metering to work it in", pause=0.5)
             for month, wanted in sorted(months.items()):
                 assert total(client, path, month) == wanted, f"{month}: {total(client, path, month)} is not {wanted}"
             assert sum(total(client, path, m) for m in months if m.startswith("2013")) == sum(
@@ -74,7 +73,8 @@ def test_months_and_years_equal_the_files_sums_and_gaps_show_as_gaps(tmp_path: P
 
 def collected(running: Installation, rows: int) -> bool:
     with running.wiring.database.unit_of_work(running.scope) as work:
-        return headend.progress(work, running.society.site_id).received >= rows
+        received = headend.progress(work, running.society.site_id).received
+        return received >= rows and readings.count_dirty(work) == 0
 
 
 def total(client: ApiClient, path: str, month: str) -> Decimal | None:

@@ -139,15 +139,23 @@ class Hub:
         self._stopping.set()
         self._on_loop(self._close_all)
 
+    def require_room(self) -> None:
+        """Refuse a further client when there are as many as the process serves, or when it is stopping.
+
+        Raises:
+            Unavailable: with a hint when to come back.
+        """
+        if len(self._subscribers) >= MOST_CLIENTS or self._stopping.is_set():
+            raise Unavailable("Too many live pages are open.", code="too_many_streams", hint="Reload in a minute.")
+
     @contextmanager
     def subscribe(self, organization_id: int, site_id: int) -> Iterator[Subscriber]:
         """Receive a site's notices for as long as the context is open.
 
         Raises:
-            Unavailable: the process serves as many live clients as it can, or is stopping.
+            Unavailable: as :meth:`require_room`.
         """
-        if len(self._subscribers) >= MOST_CLIENTS or self._stopping.is_set():
-            raise Unavailable("Too many live pages are open.", code="too_many_streams", hint="Reload in a minute.")
+        self.require_room()
         subscriber = Subscriber(organization_id, site_id)
         self._subscribers.add(subscriber)
         try:
@@ -217,8 +225,9 @@ async def stream(
 
     ``event: resync`` asks the client to load again what it shows; a comment line keeps the connection open.
     """
-    places = await asyncio.to_thread(_service_points_of_meters, database, scope, site)
     hub: Hub = request.app.state.live
+    hub.require_room()
+    places = await asyncio.to_thread(_service_points_of_meters, database, scope, site)
     token = token_of(request) or ""
     return StreamingResponse(
         _events(hub, database, token, scope, site, places),
@@ -230,14 +239,17 @@ async def stream(
 async def _events(
     hub: Hub, database: Database, token: str, scope: Scope, site_id: int, places: Mapping[int, int]
 ) -> AsyncIterator[str]:
+    clock = asyncio.get_running_loop().time
     with hub.subscribe(scope.organization_id, site_id) as subscriber:
         yield "retry: 2000\n: connected\n\n"
+        checked = clock()
         while (taken := await subscriber.take(HEARTBEAT_S)) is not None:
             notices, resync = taken
-            if not notices and not resync:
-                # The quiet moment is also when a session that ended meanwhile is noticed.
+            if clock() - checked >= HEARTBEAT_S:
                 if not await asyncio.to_thread(_still_signed_in, database, token):
                     return
+                checked = clock()
+            if not notices and not resync:
                 yield ": still here\n\n"
                 continue
             if any(notice.meter_id not in places for notice in notices):

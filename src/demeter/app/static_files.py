@@ -19,8 +19,8 @@ To build the pages, run <code>make ui</code> in Demeter's folder and reload.</p>
 def static_answer(folder: Path, path: str) -> Response:
     """Return the file ``path`` of the built UI, or its index page for an address of the UI's own router."""
     index = folder / "index.html"
-    wanted = (folder / path).resolve()
-    if wanted.is_relative_to(folder.resolve()) and wanted.is_file() and wanted != index.resolve():
+    wanted = _file(folder, path)
+    if wanted is not None and wanted != index.resolve():
         cache = IMMUTABLE if path.startswith("assets/") else "no-cache"
         return FileResponse(wanted, headers={"Cache-Control": cache})
     if "." in path.rsplit("/", 1)[-1] and path.startswith("assets/"):
@@ -28,3 +28,11 @@ def static_answer(folder: Path, path: str) -> Response:
     if not index.is_file():
         return HTMLResponse(NOT_BUILT, status_code=503)
     return FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+
+def _file(folder: Path, path: str) -> Path | None:
+    try:
+        wanted = (folder / path).resolve()
+        return wanted if wanted.is_relative_to(folder.resolve()) and wanted.is_file() else None
+    except (OSError, ValueError):  # no name a file could have: too long, or with a NUL in it
+        return None

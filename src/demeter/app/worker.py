@@ -14,7 +14,7 @@ from demeter.runtime import logging, outbox
 from demeter.runtime.jobs import job_app
 
 log = logging.get("worker")
-EVERY_FEW_SECONDS = "*/3 * * * * *"
+EVERY_FEW_SECONDS = "* * * * * */3"  # the sixth field is seconds
 EVERY_MINUTE = "* * * * *"
 NIGHTLY = "20 21 * * *"  # 21:20 UTC: after midnight in India, late evening in Europe
 

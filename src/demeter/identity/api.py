@@ -11,13 +11,23 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+)
 
 from demeter.identity import service
 from demeter.kernel import Denied
 from demeter.runtime.database import Database, Scope
 
 COOKIE = "demeter_session"
+FIRST_YEAR, LAST_YEAR = 1970, 2199
 SIGNED_IN = ""  # any signed-in person, whatever the role
 
 
@@ -40,15 +50,42 @@ def iso_utc(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 
 
+def plain_text(text: str) -> str:
+    """Return text the database can keep.
+
+    Raises:
+        ValueError: it contains a NUL character.
+    """
+    if "\0" in text:
+        raise ValueError("must not contain a NUL character")
+    return text
+
+
+def within_time(at: datetime) -> datetime:
+    """Return an instant that calendars of all zones can compute with.
+
+    Raises:
+        ValueError: before 1970 or after 2199.
+    """
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"must be between {FIRST_YEAR} and {LAST_YEAR}")
+    return at
+
+
+Text = Annotated[str, AfterValidator(plain_text)]
 Instant = Annotated[
     AwareDatetime,
+    AfterValidator(within_time),
     PlainSerializer(iso_utc, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2025-01"])]
 MonthQuery = Annotated[
     str | None,
-    Query(pattern=r"^[12]\d{3}-(0[1-9]|1[0-2])$", description="YYYY-MM in the site's zone; left out: this month."),
+    Query(
+        pattern=r"^(19[7-9]|20\d|21\d)\d-(0[1-9]|1[0-2])$",
+        description="YYYY-MM in the site's zone; left out: this month.",
+    ),
 ]
 Id = Annotated[str, Field(description="Opaque identifier.")]
 IdPath = Annotated[int, Path(ge=1, le=2**31 - 1), WithJsonSchema({"type": "string"})]
@@ -99,7 +136,7 @@ def authorize(permission: str) -> Authorization:
 class Credentials(Wire):
     """What a person signs in with."""
 
-    email: str = Field(min_length=3, max_length=254)
+    email: Text = Field(min_length=3, max_length=254)
     password: SecretStr = Field(min_length=1, max_length=1024)
 
 

@@ -144,6 +144,8 @@ def map_to_channels(batch: Batch) -> None:
     unit of the same OBIS and kind is refused, because then one of the two is wrong.
     """
     meters = {item.delivery.meter_id: item.meter.site_id for item in batch.going() if item.meter}
+    # From here to the commit this is the only writer of these sites, so nothing it looks up changes under it.
+    readings.lock_sites(batch.connection, meters.values())
     known = readings.meter_channels(batch.connection, meters)
     if wanted := _missing_channels(batch, known):
         readings.make_channels(batch.connection, wanted)
@@ -198,7 +200,6 @@ def reading_type_fault(kind: ReadingType) -> str:
 def deduplicate(batch: Batch) -> None:
     """Recognise frames the journal has already (or this batch has twice); they are acknowledged, not kept again."""
     going = batch.going()
-    readings.lock_sites(batch.connection, {item.meter.site_id for item in going if item.meter})
     for item in going:
         item.context_text, item.content = readings.frame_content(item.delivery.meter_id, item.delivery.frame)
     keys = [(item.meter.site_id, item.delivery.meter_id, item.content) for item in going if item.meter]

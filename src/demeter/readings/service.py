@@ -28,6 +28,7 @@ def channels(work: UnitOfWork, site_id: int, meter_ids: Sequence[int] | None = N
 
 def ensure_channel(work: UnitOfWork, site_id: int, meter_id: int, reading_type: ReadingType) -> Channel:
     """Return the meter's channel of this reading type, made if there is none: for meters a person reads."""
+    block_store.lock_shards(work.raw, [site_id])
     return channel_store.create_channel(work.raw, site_id, meter_id, reading_type)
 
 

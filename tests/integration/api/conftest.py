@@ -6,9 +6,17 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
+from demeter.identity import service
 from demeter.runtime.database import Database
 from tests.integration.api.make import Serving, Society, found_society, serve, sign_in
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords the same way at a lower cost: what a hash costs is told by one unit test."""
+    monkeypatch.setattr(service, "_hasher", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from queue import Queue
 
 import httpx
+import pytest
 
+from demeter.app import live
 from demeter.runtime.database import Database, Role
 from tests.integration.api.make import Serving, Society
 
@@ -101,3 +103,26 @@ def test_stopping_the_server_ends_open_streams_at_once(admin: httpx.Client, serv
     with listening(admin, society.site_id) as events:
         serving.server.stop()
         assert events.get(timeout=3)[0] == "end"
+
+
+def test_a_stream_ends_soon_after_its_session_even_while_readings_come(
+    admin: httpx.Client, serving: Serving, database: Database, society: Society, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.3)
+    ready(serving)
+    with listening(admin, society.site_id) as events:
+        with database.connect(Role.OWNER, autocommit=True) as connection:
+            connection.execute("DELETE FROM identity.session")
+        received = []
+        while not received or received[-1] != "end":
+            notify(database, society)
+            received.append(events.get(timeout=5)[0])
+            assert len(received) < 1000
+
+
+def test_a_full_house_is_answered_before_the_stream_begins(
+    admin: httpx.Client, society: Society, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live, "MOST_CLIENTS", 0)
+    answer = admin.get("/api/stream", params={"site": society.site_id})
+    assert (answer.status_code, answer.json()["code"]) == (503, "too_many_streams")

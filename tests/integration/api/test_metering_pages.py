@@ -171,8 +171,9 @@ def test_a_self_read_of_a_meter_that_reads_itself_is_a_conflict(tower: Tower):
 
 
 def test_a_register_that_is_no_plain_decimal_is_refused(tower: Tower):
-    for register in ("-1", "1e3", "", "12,5", "1.1234567", "9" * 13, "Infinity"):
-        answer = tower.self_read(tower.legacy, 2, register)
+    wrong = [(register, "") for register in ("-1", "1e3", "", "12,5", "1.1234567", "9" * 13, "Infinity")]
+    for register, note in [*wrong, ("101.5", "a note with a NUL \0")]:
+        answer = tower.self_read(tower.legacy, 2, register, note)
         assert (answer.status_code, answer.json()["code"]) == (422, "bad_request"), register
 
 
@@ -182,6 +183,21 @@ def test_a_time_without_a_zone_is_refused(tower: Tower):
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_request")
     path = f"/api/service-points/{tower.flat.id}/intervals"
     assert tower.client.get(path, params={"start": "2026-03-02", "end": "2026-03-03"}).status_code == 422
+
+
+def test_times_no_calendar_reaches_are_refused(tower: Tower):
+    path = f"/api/service-points/{tower.flat.id}/intervals"
+    for start, end in (("0001-01-01", "0001-01-02"), ("9999-12-30", "9999-12-31"), ("1969-12-31", "1970-01-01")):
+        span = {"start": f"{start}T00:00:00Z", "end": f"{end}T00:00:00-11:00"}
+        assert tower.client.get(path, params=span).json()["code"] == "bad_request"
+    body = {"at": "0001-01-01T00:00:00+14:00", "register": "1"}
+    answer = tower.client.post(f"/api/service-points/{tower.legacy.id}/self-reads", json=body, headers=WRITE)
+    assert answer.json()["code"] == "bad_request"
+    for month in ("1970-01", "2199-12"):
+        assert tower.at(tower.flat, month=month)["total"]["consumption"] is None
+        assert tower.get(f"/api/sites/{tower.site.site_id}/units", month=month)["rows"]
+        assert tower.client.get(f"/api/service-points/{tower.flat.id}/days", params={"month": month}).status_code == 200
+        assert tower.at(tower.flat, "/explain", month=month)["consumption"] is None
 
 
 def test_a_span_beyond_400_days_or_of_nothing_is_refused(tower: Tower):

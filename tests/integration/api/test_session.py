@@ -52,6 +52,11 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(visitor: htt
     assert wrong.json() == unknown.json()
 
 
+def test_an_address_with_a_nul_is_refused_as_input(visitor: httpx.Client):
+    answer = sign_in(visitor, "a\0b@example.org")
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_request")
+
+
 def test_after_five_failures_even_the_right_password_waits(visitor: httpx.Client, society: Society):
     for _ in range(5):
         assert sign_in(visitor, society.email, "not the password").status_code == 401

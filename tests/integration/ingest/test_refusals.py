@@ -11,7 +11,7 @@ import pytest
 
 from demeter import ingest, readings
 from demeter.ingest import IngestWriter, Limits, Reason
-from demeter.kernel import Span, Unavailable
+from demeter.kernel import Quality, Span, Unavailable
 from demeter.runtime.database import Database, Role
 from demeter.sdk import Delivery, Series
 from tests.plain_frames import CODEC, INDEX, RECEIVED, WH, PlainDecoder, delivery, series
@@ -130,13 +130,26 @@ def test_a_repeated_frame_is_acknowledged_once_kept_and_moves_only_when_heard_of
         assert newest.received_at == RECEIVED + timedelta(days=3)
 
 
+@pytest.mark.parametrize("together", [True, False])
 def test_readings_refused_as_in_the_future_are_taken_when_the_frame_comes_again_in_time(
-    database: Database, at: Place, one: int
+    database: Database, at: Place, one: int, together: bool
 ) -> None:
     early = delivery(one, series(WH, RECEIVED + timedelta(days=3), [5]))
     late = replace(early, frame=replace(early.frame, received_at=RECEIVED + timedelta(days=4)))
-    receipts = IngestWriter(database).write_now([early, late])
+    writer = IngestWriter(database)
+    receipts = writer.write_now([early, late]) if together else writer.write_now([early]) + writer.write_now([late])
     assert [(r.points, r.duplicate) for r in receipts] == [(0, False), (1, False)]
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+def test_the_newest_reading_shows_when_it_is_contradicted(database: Database, at: Place, one: int, rows: int) -> None:
+    writer = IngestWriter(database)
+    for value in (7, 5, 9):
+        writer.write_now([delivery(one, series(WH, START, [1] * (rows - 1) + [value]))])
+        writer.write_now([delivery(one, series(INDEX, START - timedelta(days=1), [value]))])
+    with database.unit_of_work(at.scope) as work:
+        newest = readings.latest(work, at.site_id).values()
+        assert {(n.value, n.quality) for n in newest} == {(5, Quality.SUSPECT)}
 
 
 def test_one_delivery_that_breaks_a_batch_does_not_take_the_others_with_it(

@@ -155,7 +155,7 @@ export interface paths {
         put?: never;
         /**
          * Self Read
-         * @description Accept a register a person read. Answers after the outcome is committed.
+         * @description Judge a register a person read, and keep it if it is plausible. Answers after the outcome is committed.
          */
         post: operations["self_read"];
         delete?: never;
@@ -426,8 +426,18 @@ export interface components {
         ExplainedDay: {
             /** Consumption */
             consumption: string | null;
+            /**
+             * Coverage
+             * @description Share of the time, so far as it has passed, of which consumption is known.
+             */
+            coverage: number;
             /** Day */
             day: string;
+            /**
+             * Frames
+             * @description The raw frames that speak of the day.
+             */
+            frames: string[];
             /** Matches */
             matches: boolean;
             /** Rederived */
@@ -445,6 +455,11 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            /**
+             * Channel Id
+             * @description Opaque identifier.
+             */
+            channel_id: string;
             /**
              * Logged At
              * Format: date-time
@@ -480,13 +495,21 @@ export interface components {
              */
             id: string;
             /**
+             * Meter Id
+             * @description Opaque identifier.
+             */
+            meter_id: string;
+            /**
              * Received At
              * Format: date-time
              */
             received_at: string;
             /** Rows */
             rows: number;
-            /** Sha256 */
+            /**
+             * Sha256
+             * @description Chains the frame to the meter's one before.
+             */
             sha256: string;
         };
         /**
@@ -494,6 +517,8 @@ export interface components {
          * @description The proof of a month's number.
          */
         Explanation: {
+            /** Chains */
+            chains: components["schemas"]["HashChain"][];
             /** Consumption */
             consumption: string | null;
             /** Days */
@@ -502,12 +527,21 @@ export interface components {
             differences: components["schemas"]["Difference"][];
             /** Edits */
             edits: components["schemas"]["ExplainedEdit"][];
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
             /** Frames */
             frames: components["schemas"]["ExplainedFrame"][];
             /** Matches */
             matches: boolean;
+            /**
+             * Month
+             * @example 2025-01
+             */
+            month: string;
             /** Rederived */
             rederived: string | null;
+            /** Revision */
+            revision: number | null;
             /**
              * Statement
              * @description The finding as a sentence.
@@ -533,6 +567,26 @@ export interface components {
             kind: string;
             /** Message */
             message: string;
+        };
+        /**
+         * Finding
+         * @description A check of the values that failed, over ``[start, end)``. It changes no value.
+         */
+        Finding: {
+            /** Check */
+            check: string;
+            /** Detail */
+            detail: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
         };
         /**
          * FlagAnswer
@@ -573,6 +627,20 @@ export interface components {
             until: string | null;
             /** Word */
             word: string;
+        };
+        /**
+         * HashChain
+         * @description Whether a meter's raw frames are all there and unchanged.
+         */
+        HashChain: {
+            /** Frames */
+            frames: number;
+            /** Meter */
+            meter: string;
+            /** Reason */
+            reason: string;
+            /** Whole */
+            whole: boolean;
         };
         /**
          * Health

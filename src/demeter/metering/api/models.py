@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from demeter.estate.api import SiteAnswer
-from demeter.identity.api import Id, Instant, Month, Wire
+from demeter.identity.api import Id, Instant, Month, Text, Wire
 
 Coverage = Annotated[
     float,  # float: a ratio for display, never computed with
@@ -307,7 +307,7 @@ class SelfRead(Wire):
         description="The dial, in kWh or kL.",
         examples=["1234.567"],
     )
-    note: str = Field(default="", max_length=500)
+    note: Text = Field(default="", max_length=500)
 
 
 class SelfReadAnswer(Wire):

@@ -6,10 +6,9 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime
 
 from demeter import estate
-from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, authorize
+from demeter.identity.api import REFUSALS, AppDatabase, IdPath, Instant, MonthQuery, authorize
 from demeter.kernel import Span, local_day
 from demeter.metering import self_read as self_reads
 from demeter.metering import views
@@ -29,7 +28,7 @@ from demeter.runtime.database import Scope
 
 router = APIRouter(prefix="/api/service-points/{service_point_id}", tags=["metering"], responses=REFUSALS)
 Reader = Annotated[Scope, Depends(authorize("metering.read"))]
-Moment = Annotated[AwareDatetime, Query(description="ISO 8601 with its offset.")]
+Moment = Annotated[Instant, Query(description="ISO 8601 with its offset.")]
 
 
 @router.get("", operation_id="service_point")
