@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 import procrastinate
 
@@ -21,11 +22,12 @@ NIGHTLY = "20 21 * * *"  # 21:20 UTC: after midnight in India, late evening in E
 
 def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
     """Register every periodic job; a job that still runs is not started twice (queueing lock)."""
+    policy = metering.Policy(offline_after=timedelta(hours=wiring.settings.read_failure_after_h))
     _periodic(jobs, EVERY_FEW_SECONDS, "readings.fold", lambda: readings.fold_inbox(wiring.database))
-    _periodic(jobs, EVERY_FEW_SECONDS, "metering.refresh", lambda: metering.refresh(wiring.database))
+    _periodic(jobs, EVERY_FEW_SECONDS, "metering.refresh", lambda: metering.refresh(wiring.database, policy))
     _periodic(jobs, EVERY_FEW_SECONDS, "outbox.dispatch", lambda: outbox.dispatch(wiring.database, {}))
     _periodic(jobs, NIGHTLY, "headend.prune", lambda: headend.prune_log(wiring.database))
-    _periodic(jobs, EVERY_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database))
+    _periodic(jobs, EVERY_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database, policy))
 
 
 def _periodic(jobs: procrastinate.App, cron: str, name: str, work: Callable[[], object]) -> None:

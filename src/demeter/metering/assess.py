@@ -30,7 +30,7 @@ NIGHT = (time(2), time(5))
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A month of a service point: slots, totals, leak episodes, silences (UTC epoch seconds) and flag words."""
+    """A month of a service point: slots, totals, leak episodes, silences (UTC epoch seconds), flag words."""
 
     month: date
     placed: Placed
@@ -38,6 +38,7 @@ class Assessment:
     days: tuple[tuple[date, Total], ...]
     leaks: tuple[LeakEpisode, ...]
     silences: tuple[tuple[int, int], ...]
+    offline_after_s: int
     flags: tuple[str, ...]
 
 
@@ -69,9 +70,10 @@ def assess(
     total = totals(placed, bounds[[0, -1]])[0]
     days = tuple(zip(month_days(month.year, month.month), totals(placed, bounds), strict=True))
     last_s = end_s if until is None else min(end_s, int(until.timestamp()))
-    silent = _silences(meters, start_s, last_s, int(offline_after.total_seconds()))
+    threshold_s = int(offline_after.total_seconds())
+    silent = _silences(meters, start_s, last_s, threshold_s)
     found = _leaks(point, zone, month, meters)
-    return Assessment(month, placed, total, days, found, silent, _flags(placed, total, found, silent))
+    return Assessment(month, placed, total, days, found, silent, threshold_s, _flags(placed, total, found, silent))
 
 
 def _leaks(point: ServicePoint, zone: str, month: date, meters: Sequence[InstalledMeter]) -> tuple[LeakEpisode, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -22,7 +22,7 @@ from demeter.metering.assess import Assessment, assess, window_s
 from demeter.metering.columns import ChannelColumns, settle
 from demeter.metering.gather import Columns, SiteMap, columns_between, installed_meters, site_map
 from demeter.metering.index import Rules
-from demeter.metering.model import Policy
+from demeter.metering.offline import DEFAULT_THRESHOLD
 from demeter.metering.rollup import Total, day_bounds
 from demeter.metering.statements import statement
 from demeter.metering.store import hand_off, use
@@ -136,7 +136,6 @@ def explain(
     month: date,
     decoders: Mapping[str, Decoder],
     credentials: CredentialsOf,
-    policy: Policy | None = None,
 ) -> Explanation:
     """Prove a service point's month, given by its first day.
 
@@ -146,7 +145,6 @@ def explain(
         month: the first day of the month.
         decoders: by codec name.
         credentials: (organization id, meter id) → the keys to decipher its frames.
-        policy: as configured for the refresh.
 
     Raises:
         Denied: the scope lacks ``metering.explain``.
@@ -164,17 +162,19 @@ def explain(
     kept_columns = columns_between(work, where, [point.id], start_s, end_s)
     for channel in where.channels_at([point.id]):
         evidence.differences += _compare_columns(channel, kept_columns(channel), evidence.columns.get(channel.id))
-    again = _assess(work, where, point, month, lambda channel: evidence.columns.get(channel.id), policy)
-    return _explanation(work, where, point, again, evidence)
+    kept = use.months(work, point.site_id, month=month, service_point_id=point.id)
+    threshold = timedelta(seconds=kept[0].offline_after_s) if kept else DEFAULT_THRESHOLD
+    again = _assess(work, where, point, month, lambda channel: evidence.columns.get(channel.id), threshold)
+    return _explanation(work, where, point, (kept[0].total if kept else None, again), evidence)
 
 
 def _assess(
-    work: UnitOfWork, where: SiteMap, point: ServicePoint, month: date, columns: Columns, policy: Policy | None
+    work: UnitOfWork, where: SiteMap, point: ServicePoint, month: date, columns: Columns, offline_after: timedelta
 ) -> Assessment:
     ended = month_span(where.site.zone, month.year, month.month).end <= work.now()
     meters = installed_meters(where, point.id, columns)
     until = None if ended else work.now()
-    return assess(point, where.site.zone, month, meters, until, (policy or Policy()).offline_after)
+    return assess(point, where.site.zone, month, meters, until, offline_after)
 
 
 def _from_journal(
@@ -300,11 +300,13 @@ def _cell(cell: tuple[int, int] | None) -> str | None:
 
 
 def _explanation(
-    work: UnitOfWork, where: SiteMap, point: ServicePoint, again: Assessment, evidence: _Evidence
+    work: UnitOfWork,
+    where: SiteMap,
+    point: ServicePoint,
+    totals: tuple[Total | None, Assessment],
+    evidence: _Evidence,
 ) -> Explanation:
-    site_id = where.site.id
-    months = use.months(work, site_id, month=again.month, service_point_id=point.id)
-    kept = months[0].total if months else None
+    site_id, (kept, again) = where.site.id, totals
     published = hand_off.newest_statements(work, site_id, again.month, point.id)
     differences = list(evidence.differences)
     if kept is None or not _same(kept, again.total):

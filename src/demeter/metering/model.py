@@ -43,12 +43,16 @@ class DayUse:
 
 @dataclass(frozen=True, slots=True)
 class MonthUse:
-    """A service point's month; ``opening`` and ``closing`` are ``contracts.usage.RegisterRead`` as data."""
+    """A service point's month; ``opening`` and ``closing`` are ``contracts.usage.RegisterRead`` as data.
+
+    ``offline_after_s`` is the threshold its flags were computed with, so that the proof uses the same.
+    """
 
     service_point_id: int
     month: date
     total: Total
     interval_s: int
+    offline_after_s: int
     flags: tuple[str, ...]
     opening: Mapping[str, object] | None
     closing: Mapping[str, object] | None

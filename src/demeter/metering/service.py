@@ -167,7 +167,16 @@ def _store(work: UnitOfWork, where: SiteMap, computed: Sequence[tuple[estate.Ser
 
 def _month_use(point: estate.ServicePoint, result: Assessment, made: UsageStatement) -> MonthUse:
     opening, closing = (None if read is None else asdict(read) for read in (made.opening, made.closing))
-    return MonthUse(point.id, result.month, result.total, result.placed.interval_s, result.flags, opening, closing)
+    return MonthUse(
+        service_point_id=point.id,
+        month=result.month,
+        total=result.total,
+        interval_s=result.placed.interval_s,
+        offline_after_s=result.offline_after_s,
+        flags=result.flags,
+        opening=opening,
+        closing=closing,
+    )
 
 
 def _leak_flag(point_id: int, month: date, episode: LeakEpisode) -> Flag:

@@ -1,6 +1,7 @@
 """From delivered frames to published statements, on a real PostgreSQL."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ from demeter.contracts import UsageStatement
 from demeter.kernel import Commodity, month_span
 from demeter.metering.model import Policy
 from demeter.metering.store import hand_off, use
+from demeter.sdk import Credentials
 from tests.integration.metering import rig
 
 MARCH = date(2026, 3, 1)
@@ -131,3 +133,39 @@ def test_another_organization_sees_nothing(site, flat):
     with site.database.unit_of_work(type(site.scope).system(2, "other")) as work:
         for table in ("day_use", "month_use", "flag", "draft", "statement", "self_read"):
             assert work.raw.execute(f"SELECT count(*) FROM metering.{table}").fetchone() == (0,)
+
+
+def test_the_threshold_of_a_read_failure_is_configurable_and_the_proof_uses_the_same(site, flat):
+    point, meter_id, span, amounts = flat
+    rows = rig.quarters(span.start, amounts)
+    site.deliver(meter_id, {rig.ENERGY: rows[:1000] + rows[1020:]})
+    strict = Policy(offline_after=timedelta(hours=4))
+    metering.refresh(site.database, strict)
+    site.clock.advance(timedelta(minutes=11))
+    metering.refresh(site.database, strict)
+    (published,) = statements(site)
+    assert json.loads(published.document)["flags"] == ["partial", "read_failure"]
+    with site.work() as work:
+        proof = metering.explain(work, point.id, MARCH, {rig.CODEC: rig.RowDecoder()}, lambda *_: Credentials({}))
+    assert proof.matches, proof.differences
+
+
+def test_refreshing_from_many_sides_at_once_ends_as_one_refresh(site, flat):
+    _, meter_id, span, amounts = flat
+    site.deliver(meter_id, *(day(span, amounts, n) for n in range(31)))
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(metering.refresh, site.database) for _ in range(4)]:
+            done.result(60)
+    (published,) = statements(site)
+    assert (published.revision, json.loads(published.document)["amount"]) == (1, 312_000)
+    assert len(outbox(site)) == 1
+
+
+def test_a_meter_that_was_never_read_gets_a_statement_without_amount(site, flat):
+    metering.watch_offline(site.database)
+    site.clock.advance(timedelta(minutes=11))
+    metering.watch_offline(site.database)
+    (published,) = statements(site)
+    content = json.loads(published.document)
+    assert (content["amount"], content["coverage_ppm"]) == (None, 0)
+    assert content["flags"] == ["no_readings", "read_failure"]

@@ -27,12 +27,12 @@ WHERE (kept.amount, kept.scaler, kept.bridged, kept.bridged_slots, kept.due, kep
   IS DISTINCT FROM (excluded.amount, excluded.scaler, excluded.bridged, excluded.bridged_slots, excluded.due,
   excluded.known, excluded.qualities)"""
 
-MONTH_COLUMNS = f"{TOTAL}, interval_s, flags, opening, closing"
+MONTH_COLUMNS = f"{TOTAL}, interval_s, offline_after_s, flags, opening, closing"
 PUT_MONTH = f"""INSERT INTO metering.month_use (site_id, service_point_id, month, {MONTH_COLUMNS})
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (site_id, service_point_id, month) DO UPDATE SET ({MONTH_COLUMNS}) = (excluded.amount, excluded.scaler,
   excluded.bridged, excluded.bridged_slots, excluded.due, excluded.known, excluded.qualities, excluded.interval_s,
-  excluded.flags, excluded.opening, excluded.closing)"""
+  excluded.offline_after_s, excluded.flags, excluded.opening, excluded.closing)"""
 
 FLAG = "service_point_id, month, kind, word, since, raised_at, until_at, evidence"
 
@@ -73,6 +73,7 @@ def put_months(work: UnitOfWork, site_id: int, months: Sequence[MonthUse]) -> No
                     use.month,
                     *_total_out(use.total),
                     use.interval_s,
+                    use.offline_after_s,
                     list(use.flags),
                     _json(use.opening),
                     _json(use.closing),
@@ -166,6 +167,7 @@ def months(
             row["month"],
             _total_in(row),
             row["interval_s"],
+            row["offline_after_s"],
             tuple(row["flags"]),
             row["opening"],
             row["closing"],

@@ -34,6 +34,7 @@ CREATE TABLE metering.month_use (
   known int NOT NULL,
   qualities jsonb NOT NULL,
   interval_s int NOT NULL,
+  offline_after_s int NOT NULL, -- the silence that was a read failure when this was computed
   flags text[] NOT NULL,
   opening jsonb,               -- contracts.usage.RegisterRead
   closing jsonb,
