@@ -42,7 +42,7 @@ def fleet(first: datetime) -> FleetConfig:
     keys = {"system_title": "444d545245414c31", "encryption_key": "11" * 16, "authentication_key": "22" * 16}
     meter = MeterConfig(
         "real", "REAL0001", MeterKind.SINGLE_PHASE, load, building="H", unit="H-0001",
-        interval_s=1800, entries=40_000, dial_digits=0, password="secret", **keys,
+        interval_s=1800, entries=40_000, password="secret", **keys,
     )  # fmt: skip
     return FleetConfig("UTC", int(first.timestamp()), (meter,))
 
