@@ -6,14 +6,14 @@ The refresh job, the screens and the proof all come through here, so they cannot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from demeter.estate import PointRole, ServicePoint
-from demeter.kernel import Commodity, Quality, month_days, month_span
+from demeter.kernel import Commodity, Invalid, Quality, month_days, month_span
 from demeter.metering.columns import Bools, InstalledMeter, Ints
 from demeter.metering.consumption import Placed, place
 from demeter.metering.index import DAY_S, Rules
@@ -25,6 +25,7 @@ LEAK_LEAD = timedelta(days=2)
 MARGIN = timedelta(days=3)
 """How far beyond a month its result may look: reads by hand near its bounds, and a leak that began before it."""
 
+NOT_COMPUTABLE = "not_computable"
 NIGHT = (time(2), time(5))
 
 
@@ -60,9 +61,25 @@ def assess(
         until: in a running month, the present instant: silences after it are none.
         offline_after: silence longer than this is a read failure.
 
-    Raises:
-        Invalid: amounts cannot be kept exactly.
+    What cannot be kept exactly (a multiplier of 1/3, an unknown unit) is not computed: the month then has no amount and
+    the flag ``not_computable``. One wrong entry must not keep a site's other numbers from being made.
     """
+    try:
+        return _assess(point, zone, month, meters, until, offline_after)
+    except Invalid:
+        bare = [InstalledMeter(m.serial, m.start_s, m.end_s, (), manual=m.manual, meter_id=m.meter_id) for m in meters]
+        result = _assess(point, zone, month, bare, until, offline_after)
+        return replace(result, silences=(), flags=("no_readings", NOT_COMPUTABLE))
+
+
+def _assess(
+    point: ServicePoint,
+    zone: str,
+    month: date,
+    meters: Sequence[InstalledMeter],
+    until: datetime | None,
+    offline_after: timedelta,
+) -> Assessment:
     bounds = day_bounds(zone, month.year, month.month)
     start_s, end_s = int(bounds[0]), int(bounds[-1])
     rules = Rules.of(point.commodity)

@@ -40,6 +40,7 @@ for _place, _quality in enumerate(TRUST):
     _RANK[_quality] = _place
 _OF_RANK = np.array([int(q) for q in TRUST], dtype=np.uint8)
 
+OBIS_PARTS = 6
 _LARGEST = 2**62
 _FINEST_STEPS = 9
 
@@ -97,7 +98,10 @@ def is_consumption(commodity: Commodity, reading_type: ReadingType) -> bool:
     Electricity: active energy import, OBIS ``1.b.1.8.0`` (register) or ``1.b.1.29.0`` (interval). Water: volume,
     ``8.b.1.0.0`` (register) or ``8.b.1.29.0`` (interval). IEC 62056-61, IS 15959.
     """
-    a, _, c, d, e, *_ = (int(part) for part in reading_type.obis.split("."))
+    parts = reading_type.obis.split(".")
+    if len(parts) != OBIS_PARTS or not all(part.isdecimal() for part in parts):
+        return False  # another protocol's name of a quantity
+    a, _, c, d, e, _ = (int(part) for part in parts)
     if c != 1 or e != 0:
         return False
     register = (1, 8) if commodity is Commodity.ELECTRICITY else (8, 0)

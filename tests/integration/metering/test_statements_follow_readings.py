@@ -169,3 +169,19 @@ def test_a_meter_that_was_never_read_gets_a_statement_without_amount(site, flat)
     content = json.loads(published.document)
     assert (content["amount"], content["coverage_ppm"]) == (None, 0)
     assert content["flags"] == ["no_readings", "read_failure"]
+
+
+def test_one_meter_that_cannot_be_computed_does_not_hold_up_the_others(site, flat):
+    _, meter_id, span, amounts = flat
+    odd = site.meter(site.point("A-1205", Commodity.ELECTRICITY), "E9", span.start)
+    with site.work() as work:
+        work.raw.execute("UPDATE estate.installation SET multiplier_den = 3 WHERE meter_id = %s", (odd,))
+    site.deliver(odd, {rig.ENERGY: rig.quarters(span.start, [7] * 96)})
+    site.deliver(meter_id, *(day(span, amounts, n) for n in range(31)))
+    settle(site)
+    contents = {c["service_point"]: c for c in (json.loads(s.document) for s in statements(site))}
+    assert contents["A-1204"]["amount"] == 312_000
+    assert (contents["A-1205"]["amount"], contents["A-1205"]["flags"]) == (None, ["no_readings", "not_computable"])
+    with site.work() as work:
+        rows = {row.unit: row.flag.word for row in metering.views.units_page(work, site.site_id, MARCH).rows}
+    assert rows["A-1205"] == "not computable"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from demeter.estate import PointRole
+from demeter.metering.assess import NOT_COMPUTABLE
 from demeter.metering.model import Flag, FlagKind, MonthUse
 from demeter.metering.views.model import PPM, Destination, FlagCode, FlagView
 
@@ -69,6 +70,8 @@ def flag_of(situation: Situation) -> FlagView:
     if situation.ended and total is not None and "read_failure" in words and not total.complete:
         return FlagView(FlagCode.READ_FAILURE, KEPT_WORD[FlagKind.READ_FAILURE], detail="silent in this month")
     if total is None or total.amount is None:
+        if NOT_COMPUTABLE in words:
+            return FlagView(FlagCode.NO_READINGS, "not computable", detail="check multiplier and units of the meter")
         return FlagView(FlagCode.NO_READINGS, "no readings")
     return _of_known(situation, words)
 
