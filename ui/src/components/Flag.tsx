@@ -30,11 +30,11 @@ const looks: Record<string, [Shape, Tone]> = {
   live: ['dot', 'good'],
   late: ['clock', 'attention'],
   stale: ['broken', 'attention'],
-  never: ['empty', 'offline'],
+  never: ['empty', 'attention'],
 }
 
 /** Flags in the order in which a person should see them. */
-export const urgency = ['leak', 'read_failure', 'stale', 'late', 'no_readings', 'never', 'partial', 'self_read']
+export const urgency = ['leak', 'read_failure', 'never', 'stale', 'late', 'no_readings', 'partial', 'self_read']
 
 export const rank = (code: string) => {
   const found = urgency.indexOf(code)
@@ -53,7 +53,7 @@ export function ShapeMark({ shape, size = 16 }: { shape: Shape; size?: number })
 }
 
 /** A state: shape, word and colour, so that no one of them carries it alone. */
-export function FlagMark({ code, word, look }: { code: string; word: string; look?: [Shape, Tone] }) {
+export function FlagMark({ code, word, look }: { code: string; word: string; look?: readonly [Shape, Tone] }) {
   const [shape, tone] = look ?? looks[code] ?? ['diamond', 'attention']
   return (
     <span className={classes.flag} data-tone={tone} data-flag={code}>

@@ -12,6 +12,7 @@ import { Empty, Page, Problem, Waiting } from '@/components/Page'
 import { Sheet, sheetCsv } from '@/components/Sheet'
 import { Tile, Tiles } from '@/components/Tiles'
 import toolbar from '@/components/Toolbar.module.css'
+import { percent } from '@/format/amount'
 import { usePlace } from '@/format/site'
 import { download } from '@/format/csv'
 import { MeterHead, useMeterColumns } from './columns'
@@ -26,7 +27,7 @@ type Change = (change: MeterFilters & { sort?: string }) => void
 
 const byName = new Intl.Collator('en', { numeric: true })
 const rowKey = (row: MeterRow) => row.id
-const tone = (row: MeterRow) => (row.state === 'stale' || row.state === 'late' ? 'attention' : undefined)
+const tone = (row: MeterRow) => (row.state === 'live' ? undefined : 'attention')
 
 const inOrder = (rows: MeterRow[]) =>
   rows.toSorted((a, b) => rank(a.state) - rank(b.state) || byName.compare(a.place, b.place) || byName.compare(a.serial, b.serial))
@@ -105,14 +106,14 @@ function MeterTiles({ meters, state, onState }: {
     return (
       <Tile
         label={t(`meters.tile.${name}`)} mark={<ShapeMark shape={shape} />} value={count || t('units.tile.none')}
-        tone={count > 0 && name !== 'never' ? 'attention' : 'calm'} pressed={state === name}
+        tone={count > 0 ? 'attention' : 'calm'} pressed={state === name}
         onClick={count > 0 || state === name ? () => onState(state === name ? undefined : name) : undefined}
       />
     )
   }
   return (
     <Tiles>
-      <Tile label={t('meters.tile.reads')} value={t('meters.of', { received: digits(received), due: digits(due) })} share={due ? Math.min(1, received / due) : 0} />
+      <Tile label={t('meters.tile.reads')} value={due ? percent(received / due, locale) : '—'} note={t('meters.of', { received: digits(received), due: digits(due) })} share={due ? Math.min(1, received / due) : 0} />
       <Tile label={t('meters.tile.live')} mark={<ShapeMark shape="dot" />} value={countOf(meters, 'live')} />
       {filter('late', 'clock')}
       {filter('stale', 'broken')}

@@ -41,7 +41,7 @@ export function Balance({ row }: { row: ReconciliationRow }) {
         {t('reconciliation.covered', { share: percent(row.coverage, locale) })}
         {row.uncertainty !== null && ` · ${t('reconciliation.uncertainty', { amount: amount(row.uncertainty) })}`}
       </p>
-      {row.excluded.length > 0 && <p className="small"><b>{t('reconciliation.excluded')}:</b> {row.excluded.join(', ')}</p>}
+      {row.excluded.length > 0 && <p className="small"><b>{t('reconciliation.excluded')}:</b> {row.excluded.join('; ')}</p>}
       {row.shares.length > 0 && <Shares row={row} />}
     </section>
   )
@@ -66,7 +66,8 @@ function Shares({ row }: { row: ReconciliationRow }) {
   const title = t('reconciliation.shares', { count: row.shares.length })
   return (
     <details className={classes.shares}>
-      <summary>{title}{row.shared_by && `, ${t('reconciliation.sharedBy', { rule: row.shared_by })}`}</summary>
+      <summary>{title}{row.shared_by && `, ${t(`reconciliation.sharedBy.${row.shared_by as 'area'}`, { defaultValue: row.shared_by })}`}</summary>
+      <p className="quiet small">{t('reconciliation.sharesNote')}</p>
       <div className={charts.scroll} tabIndex={0} role="region" aria-label={title}>
         <table className={charts.figures}>
           <caption className="sr-only">{title}</caption>

@@ -1,6 +1,6 @@
 import { useTranslation } from 'react-i18next'
 import type { FlagEvidence } from '@/api/types'
-import { FlagMark } from '@/components/Flag'
+import { FlagMark, rank } from '@/components/Flag'
 import { Panel } from '@/components/Page'
 import { usePlace, type Place } from '@/format/site'
 import { instant } from '@/format/time'
@@ -9,7 +9,9 @@ import classes from './unit.module.css'
 /** What was signalled, since when, and on what grounds. */
 export function Flags({ flags }: { flags: FlagEvidence[] }) {
   const { t } = useTranslation()
-  const shown = flags.filter((flag) => flag.code !== 'normal')
+  const shown = flags
+    .filter((flag) => flag.code !== 'normal')
+    .toSorted((a, b) => Number(a.until !== null) - Number(b.until !== null) || rank(a.code) - rank(b.code))
   // The page's sentence already says that nothing is unusual.
   if (shown.length === 0) return null
   return (
@@ -24,9 +26,9 @@ function FlagCard({ flag }: { flag: FlagEvidence }) {
   const place = usePlace()
   const when = (at: string) => instant(at, place.zone, place.locale)
   return (
-    <article className={classes.flag} data-code={flag.code}>
+    <article className={classes.flag} data-code={flag.until === null ? flag.code : 'over'}>
       <div className={classes.flagHead}>
-        <FlagMark code={flag.code} word={flag.word} />
+        <FlagMark code={flag.code} word={flag.word} {...(flag.until === null ? {} : { look: ['check', 'calm'] as const })} />
         {flag.since && (
           <span className="quiet">
             {flag.until

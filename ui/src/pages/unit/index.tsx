@@ -11,6 +11,7 @@ import type { View } from '@/charts/IntervalChart'
 import { Flags } from './flags'
 import { IntervalPanel } from './intervals'
 import { Meters } from './meters'
+import { openFlags } from './open'
 import { DaysPanel, MonthsPanel } from './periods'
 import { SelfReadForm } from './selfRead'
 import { UnitSentence } from './sentence'
@@ -55,7 +56,7 @@ export function UnitPage() {
 /** A person reads the meter where no smart meter does, or while it is silent. */
 const wantsSelfRead = (page: ServicePointPage) =>
   page.meters.every((meter) => meter.protocol === null || meter.protocol === 'manual')
-  || page.flags.some((flag) => flag.code === 'read_failure' || flag.code === 'no_readings' || flag.code === 'self_read')
+  || openFlags(page).some((flag) => flag.code === 'read_failure' || flag.code === 'no_readings' || flag.code === 'self_read')
 
 function Content({ page, view, onView }: { page: ServicePointPage; view: View; onView: (view: View) => void }) {
   return (

@@ -29,7 +29,9 @@ export function IntervalPanel({ page, view, onView }: { page: ServicePointPage; 
   const note = data && t('unit.intervalsNote', {
     unit: data.unit, minutes: data.interval_s / 60, zone: zone.replaceAll('_', ' '), share: percent(shareKnown(data, nowS), locale),
   })
-  const empty = data && data.values.every((value) => value === null)
+  // Where a meter is, what it did not send is missing and drawn so; where none was, there is nothing to draw.
+  const metered = page.meters.some((meter) => Date.parse(meter.from) < end.getTime() && (meter.to === null || Date.parse(meter.to) > start.getTime()))
+  const empty = data && !metered && data.values.every((value) => value === null)
   return (
     <Panel
       id="intervals" title={title} note={note}
@@ -89,7 +91,7 @@ function Gaps({ data, nowS, onView }: { data: Intervals; nowS: number; onView: (
     <p className={charts.gaps} data-testid="gaps">
       <span>{t('chart.gaps', { count: gaps.length })}</span>
       {gaps.slice(0, MOST_GAPS).map((gap) => {
-        const room = Math.max(6 * 3600, gap.end - gap.start)
+        const room = Math.min(Math.max(6 * 3600, gap.end - gap.start), 86_400)
         return (
           <button key={gap.start} type="button" className={charts.link} onClick={() => onView(tidyView(data, gap.start - room, gap.end + room))}>
             {slotSpan(gap, place)} ({t('unit.slots', { count: gap.slots })})

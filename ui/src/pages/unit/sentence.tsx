@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next'
 import type { ServicePointPage } from '@/api/types'
 import { useCommodityWord } from '@/components/Commodity'
 import { rank } from '@/components/Flag'
+import { openFlags } from './open'
 import { withUnit } from '@/format/amount'
 import { usePlace } from '@/format/site'
 import { localMonth, monthName } from '@/format/time'
@@ -17,7 +18,7 @@ export function UnitSentence({ page }: { page: ServicePointPage }) {
   const opening = total.consumption === null
     ? t('unit.sentence.none', fill)
     : t(soFar ? 'unit.sentence.usedSoFar' : 'unit.sentence.used', { ...fill, amount: withUnit(total.consumption, total.unit, locale) })
-  const [worst] = page.flags.filter((flag) => flag.code !== 'normal').toSorted((a, b) => rank(a.code) - rank(b.code))
+  const [worst] = openFlags(page).toSorted((a, b) => rank(a.code) - rank(b.code))
   const state = worst ? t(`unit.sentence.${worst.code as 'leak'}`, { defaultValue: worst.word }) : t('unit.sentence.fine')
   return <><b>{opening}</b>; {state}.</>
 }

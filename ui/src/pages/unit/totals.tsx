@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
-import type { QualityBreakdown, RegisterRead, ServicePointPage } from '@/api/types'
+import type { MonthTotal, RegisterRead, ServicePointPage } from '@/api/types'
 import { CommodityIcon } from '@/components/Commodity'
 import { Icon } from '@/components/Icon'
 import { Panel } from '@/components/Page'
@@ -29,7 +29,7 @@ export function Totals({ page }: { page: ServicePointPage }) {
         <RegisterTile label={t('unit.closing')} read={total.closing} />
       </Tiles>
       <Panel title={t('unit.qualityTitle')}>
-        <QualityBar quality={total.quality} unit={total.unit} commodity={point.commodity} />
+        <QualityBar total={total} commodity={point.commodity} />
         {total.bridged_slots > 0 && (
           <p className="small quiet">
             {t('unit.bridged', { amount: withUnit(total.bridged, total.unit, locale), count: total.bridged_slots })}
@@ -59,22 +59,39 @@ function RegisterTile({ label, read }: { label: string; read: RegisterRead | nul
   return <Tile label={label} value={withUnit(read.value, read.unit, locale, 2)} note={instant(read.at, zone, locale) + serial + quality} />
 }
 
-function QualityBar({ quality, unit, commodity }: { quality: QualityBreakdown; unit: string; commodity: string }) {
+const order = ['measured', 'edited', 'suspect', 'self_read', 'estimated', 'substituted', 'missing']
+
+/**
+ * The breakdown in a fixed order, without the intervals that are still to come: what is missing follows from the
+ * share that is known of what could be known by now.
+ */
+function partsSoFar({ quality, coverage }: Pick<MonthTotal, 'quality' | 'coverage'>): [string, { amount: string; slots: number }][] {
+  const parts = Object.entries(quality).map(([key, part]) => [wordKey(key), part] as const)
+  const known = parts.reduce((total, [key, part]) => (key === 'missing' ? total : total + part.slots), 0)
+  const due = coverage > 0 ? Math.round(known / coverage) : 0
+  return parts
+    .map(([key, part]): [string, { amount: string; slots: number }] =>
+      [key, key === 'missing' ? { ...part, slots: Math.min(part.slots, due - known) } : part])
+    .filter(([, part]) => part.slots > 0)
+    .toSorted(([a], [b]) => order.indexOf(a) - order.indexOf(b))
+}
+
+function QualityBar({ total, commodity }: { total: MonthTotal; commodity: string }) {
   const { t } = useTranslation()
   const { locale } = usePlace()
-  const parts = Object.entries(quality).filter(([, part]) => part.slots > 0)
+  const parts = partsSoFar(total)
   if (parts.length === 0) return <p className="quiet">{t('chart.noReadings')}</p>
-  const word = (key: string) => t(`quality.${wordKey(key) as 'measured'}`, { defaultValue: key })
+  const word = (key: string) => t(`quality.${key as 'measured'}`, { defaultValue: key })
   return (
     <div style={{ '--series': `var(--${commodity})` } as React.CSSProperties}>
       <div className={classes.quality} aria-hidden="true">
-        {parts.map(([key, part]) => <span key={key} data-quality={wordKey(key)} style={{ flexGrow: part.slots }} />)}
+        {parts.map(([key, part]) => <span key={key} data-quality={key} style={{ flexGrow: part.slots }} />)}
       </div>
       <ul className={classes.qualityWords}>
         {parts.map(([key, part]) => (
           <li key={key}>
             <b>{word(key)}</b>{' '}
-            {wordKey(key) !== 'missing' && `${withUnit(part.amount, unit, locale)} · `}
+            {key !== 'missing' && `${withUnit(part.amount, total.unit, locale)} · `}
             {t('unit.slots', { count: part.slots })}
           </li>
         ))}
