@@ -17,19 +17,17 @@ the next.
 
 from __future__ import annotations
 
-import hmac
-import secrets
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from demeter.protocols.dlms import acse, apdu, axdr, data
-from demeter.protocols.dlms.acse import Conformance, Context, Diagnostic, InitiateRequest, Mechanism, Result
+from demeter.protocols.dlms import apdu
+from demeter.protocols.dlms.acse import Conformance
 from demeter.protocols.dlms.apdu import AttributeRef, GetBlock, GetListResponse, GetResponse, MethodRef, Outcome
+from demeter.protocols.dlms.association import ClientAssociation, ClientSettings, Exchange
 from demeter.protocols.dlms.errors import (
     AssociationRejected,
     DataAccessResult,
+    Downgraded,
     Malformed,
     Refused,
     Replayed,
@@ -38,125 +36,28 @@ from demeter.protocols.dlms.errors import (
     Unsupported,
 )
 from demeter.protocols.dlms.obis import Obis
-from demeter.protocols.dlms.security import Channel, Counters, is_ciphered, suite_keys
+from demeter.protocols.dlms.security import CipherMode, KeyId, KeyOffer, KeySet, is_ciphered
+from demeter.protocols.dlms.security.rekey import (
+    KEY_AGREEMENT,
+    KEY_TRANSFER,
+    SECURITY_SETUP,
+    UTILITY_SETUP,
+    transfer_data,
+)
 
-T = TypeVar("T")
-Exchange = Generator[bytes, bytes, T]
+__all__ = ["CipherMode", "Client", "ClientSettings", "Exchange"]
 
 MAX_VALUE: Final = 4 * 1024 * 1024
 """Longest attribute value put together from blocks, in octets: a year of a wide 15-minute profile is far below."""
 
-CURRENT_ASSOCIATION: Final = Obis(0, 0, 40, 0, 0, 255)
-ASSOCIATION_CLASS: Final = 15
-CHALLENGE_SIZE: Final = 16
 _CONFIRMED_HIGH: Final = 0xC0
 """Invoke-id-and-priority: confirmed service, high priority; the invoke id is in the low four bits."""
 
-PROPOSED: Final = (
-    Conformance.GENERAL_PROTECTION
-    | Conformance.PRIORITY_MANAGEMENT
-    | Conformance.BLOCK_TRANSFER_WITH_GET
-    | Conformance.MULTIPLE_REFERENCES
-    | Conformance.GET
-    | Conformance.SET
-    | Conformance.SELECTIVE_ACCESS
-    | Conformance.ACTION
-)
 
-
-class CipherMode(StrEnum):
-    """How the APDUs of an association are protected."""
-
-    NONE = "none"
-    GLO = "glo"
-    GENERAL_GLO = "general-glo"
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """As whom a meter is spoken to. Titles have 8 octets, keys 16; ``max_pdu`` is what this side receives, in octets.
-
-    ``invocation_counter`` is the first counter this association uses: the driver reads the meter's counter object
-    through the public association and adds one. ``server_counter`` is the highest counter seen from this meter under
-    these keys (-1: none): an answer recorded earlier is then refused even in a new association.
-
-    Raises:
-        Malformed: a title or key that the cipher mode or mechanism needs is missing or has another size.
-    """
-
-    client_sap: int = 16
-    server_sap: int = 1
-    mechanism: Mechanism = Mechanism.NONE
-    password: bytes = field(default=b"", repr=False)
-    system_title: bytes = b""
-    encryption_key: bytes = field(default=b"", repr=False)
-    authentication_key: bytes = field(default=b"", repr=False)
-    invocation_counter: int = 1
-    cipher: CipherMode = CipherMode.NONE
-    max_pdu: int = 0xFFFF
-    server_counter: int = -1
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot work."""
-        if self.mechanism is Mechanism.HLS_GMAC or self.cipher is not CipherMode.NONE:
-            if len(self.system_title) != 8:
-                raise Malformed(f"a system title has 8 octets, not {len(self.system_title)}")
-            suite_keys(self.encryption_key, self.authentication_key)
-
-
-class Client:
+class Client(ClientAssociation):
     """One association with one meter. Exchanges are used one after the other, never two at a time."""
 
-    __slots__ = ("_channel", "_counters", "_invoke", "_open", "_server", "_settings")
-
-    def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
-        self._counters = Counters(settings.invocation_counter - 1, settings.server_counter)
-        self._channel: Channel | None = None
-        self._server: acse.InitiateResponse | None = None
-        self._invoke = 0
-        self._open = False
-
-    @property
-    def invocation_counter(self) -> int:
-        """The counter the next protected APDU will use; keep it for the next association."""
-        return self._counters.sent + 1
-
-    @property
-    def server_counter(self) -> int:
-        """The highest counter seen from the meter (-1: none)."""
-        return self._counters.received
-
-    @property
-    def server_title(self) -> bytes | None:
-        """The meter's system title, once it has told it in a protected association."""
-        return None if self._channel is None else self._channel.peer
-
-    @property
-    def negotiated(self) -> acse.InitiateResponse | None:
-        """What the meter agreed to."""
-        return self._server
-
-    def associate(self) -> Exchange[None]:
-        """Open the association, with all passes of the mechanism.
-
-        Raises:
-            AssociationRejected: the meter says no (password, context, mechanism), or does not answer the challenge.
-            TagCheckFailed: the meter has other keys; ``Replayed``: it has seen our counter, or we its.
-        """
-        settings = self._settings
-        self._open = False
-        self._channel = None
-        if settings.cipher is not CipherMode.NONE:
-            keys = suite_keys(settings.encryption_key, settings.authentication_key)
-            self._channel = Channel(keys, settings.system_title, None, self._counters)
-        challenge = secrets.token_bytes(CHALLENGE_SIZE)
-        answer = yield self._association_request(challenge)
-        response = self._association_response(answer)
-        self._server = self._agreed(response)
-        if settings.mechanism is Mechanism.HLS_GMAC:
-            yield from self._prove(challenge, response)
-        self._open = True
+    __slots__ = ()
 
     def get(self, class_id: int, obis: Obis, attribute: int, selection: bytes | None = None) -> Exchange[bytes]:
         """Read one attribute; returns its A-XDR octets, put together from blocks and deciphered.
@@ -222,91 +123,34 @@ class Client:
             raise _refused(answer.value, what)
         return answer.value
 
-    def release(self) -> Exchange[None]:
-        """Release the association; the connection may be closed afterwards.
+    def transfer_keys(self, new: Mapping[KeyId, bytes], setup: Obis = UTILITY_SETUP) -> Exchange[KeySet]:
+        """Bring new keys to the meter, wrapped with the master key; returns the set for the *next* association.
+
+        The keys of this association stay as they are. See :class:`~demeter.protocols.dlms.security.KeyChange` for what
+        to believe when no answer comes.
 
         Raises:
-            ServiceError, Malformed: the meter answered something else; the association is over all the same.
+            Refused: the meter keeps its keys.
+            Malformed: a key of another size than the suite's, or no master key.
         """
-        self._open = False
-        information = None if self._channel is None else self._channel.seal(self._initiate())
-        answer = yield acse.Release(user_information=information).encode()
-        if answer[:1] == b"\xd8":
-            self._checked(apdu.decode(answer))
-        response = acse.decode_acse(answer)
-        if not isinstance(response, acse.Release) or not response.response:
-            raise Malformed("a release was answered by another service", offset=0)
+        keys = self._settings.keys
+        taken = keys.replaced(new)
+        yield from self.action(SECURITY_SETUP, setup, KEY_TRANSFER, transfer_data(new, keys.master_key))
+        return taken
 
-    # The association
+    def agree_keys(self, *key_ids: KeyId, setup: Obis = UTILITY_SETUP) -> Exchange[KeySet]:
+        """Agree on new keys with the meter by C(2e, 0s), so that they never travel; as :meth:`transfer_keys`.
 
-    def _initiate(self) -> bytes:
-        return InitiateRequest(PROPOSED, self._settings.max_pdu).encode()
-
-    def _association_request(self, challenge: bytes) -> bytes:
-        settings, information = self._settings, self._initiate()
-        if self._channel is not None:
-            information = self._channel.seal(information)
-        secret = {Mechanism.LLS: settings.password, Mechanism.HLS_GMAC: challenge}.get(settings.mechanism)
-        context = Context.PLAIN if self._channel is None else Context.CIPHERED
-        title = settings.system_title or None
-        return acse.AssociationRequest(context, information, settings.mechanism, secret, title).encode()
-
-    def _association_response(self, answer: bytes) -> acse.AssociationResponse:
-        if answer[:1] in (b"\xd8", b"\x0e"):
-            self._checked(apdu.decode(answer))
-        response = acse.decode_acse(answer)
-        if not isinstance(response, acse.AssociationResponse):
-            raise Malformed("an AARQ was answered by something other than an AARE", offset=0)
-        if response.result != Result.ACCEPTED:
-            raise AssociationRejected(
-                f"the meter rejected the association: {_diagnostic(response)}",
-                result=response.result,
-                diagnostic=response.diagnostic,
-            )
-        return response
-
-    def _agreed(self, response: acse.AssociationResponse) -> acse.InitiateResponse:
-        information = response.user_information
-        if information is None:
-            raise Malformed("the AARE carries no initiate-response")
-        if self._channel is not None:
-            if response.context is not Context.CIPHERED or response.system_title is None:
-                raise Malformed("the AARE of a ciphered association names neither context nor system title")
-            self._channel.peer = response.system_title
-            information = self._channel.open(information)
-        agreed = acse.decode_initiate_response(information)
-        if agreed.version != acse.DLMS_VERSION:
-            raise Unsupported(f"DLMS version {agreed.version}")
-        return agreed
-
-    def _prove(self, challenge: bytes, response: acse.AssociationResponse) -> Exchange[None]:
-        """Passes 3 and 4 of HLS (Green Book 9.2.7.4): answer the meter's challenge, check its answer to ours."""
-        settings = self._settings
-        theirs, title = response.authentication, response.system_title
-        if not theirs or title is None:
-            raise Malformed("the AARE carries no challenge or no system title")
-        if hmac.compare_digest(theirs, challenge):
-            raise AssociationRejected(
-                "the meter sent our own challenge back", diagnostic=Diagnostic.AUTHENTICATION_FAILURE
-            )
-        keys = suite_keys(settings.encryption_key, settings.authentication_key)
-        proof = keys.gmac(settings.system_title, self._counters.draw(), theirs)
-        before = self._counters.received
-        self._open = True
-        target = MethodRef(ASSOCIATION_CLASS, CURRENT_ASSOCIATION, 1)
-        try:
-            answer = yield from self._action(target, axdr.encode(data.octets(proof)))
-        finally:
-            self._open = False
-        if answer.result is not apdu.ActionResult.SUCCESS or not isinstance(answer.value, bytes):
-            raise AssociationRejected(
-                "the meter did not accept our answer to its challenge", diagnostic=Diagnostic.AUTHENTICATION_FAILURE
-            )
-        value = axdr.decode_all(answer.value)
-        if value.tag is not data.Tag.OCTET_STRING:
-            raise Malformed("an answer to a challenge is an octet-string")
-        counter = keys.check_gmac(title, value.value, challenge)
-        Counters(received=before).check(counter)
+        Raises:
+            TagCheckFailed: the meter's part is not signed with its key.
+            Unsupported: suite 0 has no key agreement.
+        """
+        keys, channel = self._settings.keys, self._channel
+        if channel is None or channel.peer is None:
+            raise Malformed("keys are agreed on in a ciphered association only")
+        offer = KeyOffer.make(keys, *key_ids)
+        answer = yield from self.action(SECURITY_SETUP, setup, KEY_AGREEMENT, offer.encode())
+        return keys.replaced(offer.agree(answer, channel.title, channel.peer))
 
     # Services
 
@@ -324,11 +168,11 @@ class Client:
             if is_ciphered(raw):
                 raise Malformed("a protected answer in an unprotected association", offset=0)
         else:
-            raw = yield channel.seal(request, general=self._settings.cipher is CipherMode.GENERAL_GLO)
+            raw = yield channel.seal(request)
             if is_ciphered(raw):
                 raw = channel.open(raw)
             elif raw[:1] not in (b"\xd8", b"\x0e"):
-                raise Malformed("an unprotected answer in a protected association", offset=0)
+                raise Downgraded("an unprotected answer in a protected association", offset=0)
         answer = self._checked(apdu.decode(raw))
         if (answer.invoke ^ invoke) & 0x0F:
             raise Malformed("the answer belongs to another request", offset=2)
@@ -445,10 +289,3 @@ class Client:
 
 def _refused(result: DataAccessResult, what: str) -> Refused:
     return Refused(result, f"{what}: {result.name.lower().replace('_', ' ')}")
-
-
-def _diagnostic(response: acse.AssociationResponse) -> str:
-    try:
-        return Diagnostic(response.diagnostic).name.lower().replace("_", " ")
-    except ValueError:
-        return f"diagnostic {response.diagnostic}"
