@@ -212,7 +212,7 @@ class Channel:
         if session.fresh:
             self._judge(header)
         session.counters.accept(opened.counter)
-        self._sessions.keep(session)
+        self._sessions.keep(session, header)
         return opened.plaintext, opened.protection, scheme_of(session.info), header.transaction
 
     def _signed(self, apdu: bytes) -> tuple[bytes, bytes]:
