@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: demo demo-check test check bench format lock ui ui-types clean fuzz openapi
+.PHONY: demo demo-check test check bench format lock ui ui-types clean openapi
 
 demo: .venv/.ready src/demeter/app/static/index.html ## A housing society of simulated meters, read over DLMS, on a web page
 	@$(BIN)/demeter demo
@@ -61,6 +61,7 @@ clean:
 src/demeter/app/static/index.html: .venv/.ready $(UI_SOURCES)
 	@echo "Building the web pages…"
 	@sh tools/npm.sh ci
+	@sh tools/npm.sh run check
 	@sh tools/npm.sh run build
 	@touch $@
 
