@@ -103,7 +103,8 @@ class Demo:
         """Tell whether every meter that answers is read up to now and metering has worked it all in."""
         state = self.progress()
         reachable = state.meters - state.failing
-        done = state.contacted == state.meters and state.complete >= reachable and state.received >= state.expected
+        # rows come in order of time, so a meter that is current has no history left; gaps are never received
+        done = state.contacted == state.meters and state.complete >= reachable
         with self.wiring.database.unit_of_work(self.scope) as work:
             return done and readings.count_dirty(work) == 0
 
