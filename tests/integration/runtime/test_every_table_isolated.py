@@ -10,6 +10,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from demeter import estate, identity
+from demeter.estate import MeterPlan, PointPlan, PointRole
+from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Role, Scope
 
 SCHEMAS = ["identity", "estate", "readings", "ingest", "headend", "metering", "runtime"]
@@ -220,7 +223,58 @@ def test_no_row_can_be_written_for_another_organization(filled: Database) -> Non
                 filled.unit_of_work(Scope.system(SECOND, "test")) as work,
             ):
                 insert(work.raw, table, FIRST)
-                pytest.fail(f"{table.full} took a row of another organization")
+
+
+def test_nothing_can_be_hung_under_another_organizations_site_building_unit_or_meter(database: Database) -> None:
+    with database.connect(Role.OWNER) as owner:
+        for number in (1, 2):
+            owner.execute("INSERT INTO identity.organization (name) VALUES (%s)", (f"Organization {number}",))
+    first, second = (built(database, number) for number in (1, 2))
+    attempts = (
+        lambda work: estate.create_building(work, first.site_id, "Tower X"),
+        lambda work: estate.create_unit(work, first.site_id, first.building_id, "X-1"),
+        lambda work: estate.create_unit(work, second.site_id, first.building_id, "X-1"),
+        lambda work: estate.create_service_point(
+            work, second.site_id, PointPlan(second.building_id, PointRole.UNIT, Commodity.WATER, "X", first.unit_id)
+        ),
+        lambda work: estate.create_meter(work, first.site_id, MeterPlan("X", Commodity.WATER, "dlms", work.now())),
+        lambda work: estate.install(work, second.point, first.meter_id, work.now()),
+        lambda work: work.raw.execute(
+            "INSERT INTO identity.session (token_hash, organization_id, user_id, created_at, expires_at)"
+            " VALUES ('x', 2, %s, now(), now() + interval '1 hour')",
+            (first.user_id,),
+        ),
+    )
+    for attempt in attempts:
+        with (
+            pytest.raises(psycopg.errors.ForeignKeyViolation),
+            database.unit_of_work(Scope.system(2, "test")) as work,
+        ):
+            attempt(work)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What one organization has."""
+
+    site_id: int
+    building_id: int
+    unit_id: int
+    point: estate.ServicePoint
+    meter_id: int
+    user_id: int
+
+
+def built(database: Database, organization: int) -> Built:
+    with database.unit_of_work(Scope.system(organization, "test")) as work:
+        site = estate.create_site(work, "Gardens", "Asia/Kolkata")
+        building = estate.create_building(work, site, "Tower A")
+        unit = estate.create_unit(work, site, building, "A-1")
+        plan = PointPlan(building, PointRole.UNIT, Commodity.WATER, "A-1", unit)
+        point = estate.service_point(work, estate.create_service_point(work, site, plan))
+        meter = estate.create_meter(work, site, MeterPlan("W1", Commodity.WATER, "dlms", work.now()))
+        user = identity.create_user(work, f"a@{organization}.example", "A", "auditor", "barley and poppies")
+    return Built(site, building, unit, point, meter, user)
 
 
 def test_functions_that_act_as_their_owner_are_known_and_have_a_fixed_path(database: Database) -> None:
