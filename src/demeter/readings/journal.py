@@ -160,7 +160,7 @@ def verify_chain(work: UnitOfWork, meter_id: int) -> ChainProof:
     """Check every kept frame of a meter against its hash, its predecessor and the kept head.
 
     Frames older than the retention may be gone as whole months; the first one kept must follow the last one dropped.
-    The hashes are not keyed: who owns the database can rewrite a whole chain; a copy of its head kept elsewhere shows it.
+    Hashes have no key: who owns the database can rewrite a whole chain; a copy of its head kept elsewhere tells.
 
     Raises:
         NotFound: no such meter in the scope.
