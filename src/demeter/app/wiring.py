@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from demeter.kernel import Unavailable
 from demeter.runtime import plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
@@ -36,8 +38,28 @@ def embedded(settings: Settings) -> EmbeddedPostgres | None:
     """Return the private PostgreSQL of this installation, or None where ``database_url`` names another."""
     if settings.database_url:
         return None
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings)
     return EmbeddedPostgres(settings.data_dir, settings.postgres)
+
+
+def make_data_dir(settings: Settings) -> None:
+    """Make the data directory if it is not there.
+
+    Raises:
+        Unavailable: it cannot be made, or nothing can be written there.
+    """
+    place = settings.data_dir.resolve()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        writable = os.access(place, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise Unavailable(
+            f"the data directory {place} cannot be written",
+            code="data_dir",
+            hint="Make it writable for this user, or set data_dir (--data-dir, DEMETER_DATA_DIR).",
+        )
 
 
 @contextmanager
@@ -48,7 +70,7 @@ def opened(settings: Settings, *, create_key: bool = False) -> Iterator[Wiring]:
     """
     server = embedded(settings)
     url = server.start() if server else settings.database_url
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings)
     database = Database(url)
     try:
         yield Wiring(settings, database, SecretBox(MasterKey.from_file(settings.key_file, create=create_key)))

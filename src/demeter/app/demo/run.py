@@ -130,10 +130,11 @@ def demo(settings: Settings) -> int:
     """Run the demo for a person until Ctrl-C; return the exit code."""
     run = Demo(settings)
     output.say("Setting up a housing society of simulated meters…")
-    supervisor = run.prepare()
-    supervisor.stop_on_signals()
-    watcher = threading.Thread(target=_show, args=(run, supervisor), name="demo progress", daemon=True)
-    supervisor.run(on_ready=watcher.start)
+    with processes.sole(settings):
+        supervisor = run.prepare()
+        supervisor.stop_on_signals()
+        watcher = threading.Thread(target=_show, args=(run, supervisor), name="demo progress", daemon=True)
+        supervisor.run(on_ready=watcher.start)
     output.say("The demo has stopped. `make demo` resumes it where it was.")
     return 0
 
@@ -180,11 +181,9 @@ def _progress_bar(run: Demo) -> None:
 def demo_check(settings: Settings) -> int:
     """Run the demo without a person; print one JSON document; return 0 only if the cases hold."""
     run = Demo(settings)
-    supervisor = run.prepare()
-    supervisor.stop_on_signals()
     result: dict[str, object] = {"passed": False}
 
-    def examine() -> None:
+    def examine(supervisor: Supervisor) -> None:
         try:
             _wait(run, lambda _: time.sleep(0.5))
             run.finish_setup()
@@ -198,6 +197,10 @@ def demo_check(settings: Settings) -> int:
         finally:
             supervisor.stop()
 
-    supervisor.run(on_ready=threading.Thread(target=examine, name="demo check", daemon=True).start)
+    with processes.sole(settings):
+        supervisor = run.prepare()
+        supervisor.stop_on_signals()
+        watcher = threading.Thread(target=examine, args=(supervisor,), name="demo check", daemon=True)
+        supervisor.run(on_ready=watcher.start)
     sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return 0 if result["passed"] else 1
