@@ -48,9 +48,10 @@ def python_packages() -> list[tuple[str, str, str]]:
 
 
 def _licence(found: metadata.PackageMetadata) -> str:
-    classifiers = [c for c in found.get_all("Classifier") or [] if c.startswith("License ::")]
-    text = found.get("License-Expression") or "; ".join(c.rsplit("::", 1)[-1].strip() for c in classifiers)
-    return text or (found.get("License") or "unknown").splitlines()[0][:80]
+    fields = found.json
+    classifiers = [str(c) for c in fields.get("classifier", ()) if str(c).startswith("License ::")]
+    text = str(fields.get("license_expression", "")) or "; ".join(c.rsplit("::", 1)[-1].strip() for c in classifiers)
+    return text or (str(fields.get("license", "")) or "unknown").splitlines()[0][:80]
 
 
 def npm_packages() -> list[tuple[str, str, str]]:
