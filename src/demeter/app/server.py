@@ -19,10 +19,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 import demeter
 from demeter.app import live, problems, static_files
+from demeter.app.description import describe
 from demeter.app.guard import Guard
 from demeter.app.listening import listening_socket
 from demeter.app.metrics import Measured, metrics
-from demeter.app.openapi import describe
 from demeter.app.proof import keys_of_meters
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring

@@ -17,17 +17,26 @@ from demeter.runtime.jobs import job_app
 log = logging.get("worker")
 EVERY_FEW_SECONDS = "* * * * * */3"  # the sixth field is seconds
 EVERY_MINUTE = "* * * * *"
+EVERY_QUARTER_MINUTE = "* * * * * */15"
+EVERY_TEN_MINUTES = "*/10 * * * *"  # readers join the inbox in; folding often would only rewrite blocks
 NIGHTLY = "20 21 * * *"  # 21:20 UTC: after midnight in India, late evening in Europe
 
 
 def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
     """Register every periodic job; a job that still runs is not started twice (queueing lock)."""
     policy = metering.Policy(offline_after=timedelta(hours=wiring.settings.read_failure_after_h))
-    _periodic(jobs, EVERY_FEW_SECONDS, "readings.fold", lambda: readings.fold_inbox(wiring.database))
+    _periodic(jobs, EVERY_TEN_MINUTES, "readings.fold", lambda: readings.fold_inbox(wiring.database))
     _periodic(jobs, EVERY_FEW_SECONDS, "metering.refresh", lambda: metering.refresh(wiring.database, policy))
     _periodic(jobs, EVERY_FEW_SECONDS, "outbox.dispatch", lambda: outbox.dispatch(wiring.database, {}))
+    _periodic(jobs, NIGHTLY, "readings.retain", lambda: _forget_old_frames(wiring))
     _periodic(jobs, NIGHTLY, "headend.prune", lambda: headend.prune_log(wiring.database))
-    _periodic(jobs, EVERY_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database, policy))
+    _periodic(jobs, EVERY_QUARTER_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database, policy))
+
+
+def _forget_old_frames(wiring: Wiring) -> int:
+    """Apply ``journal_keep_days``: whole months of raw frames that are older are dropped."""
+    oldest = wiring.database.clock.now() - timedelta(days=wiring.settings.journal_keep_days)
+    return readings.drop_frames_before(wiring.database, oldest.date().replace(day=1))
 
 
 def _periodic(jobs: procrastinate.App, cron: str, name: str, work: Callable[[], object]) -> None:

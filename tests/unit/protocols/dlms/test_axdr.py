@@ -40,6 +40,7 @@ def test_every_value_is_read_back_as_written(data):
     assert decode(memoryview(b"\x00" + wire + b"\x01"), 1) == (data, 1 + len(wire))
 
 
+@pytest.mark.slow
 @given(trees)
 def test_every_value_cut_short_is_truncated_or_malformed_within_its_bytes(data):
     wire = encode(data)

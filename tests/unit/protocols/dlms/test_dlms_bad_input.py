@@ -98,6 +98,7 @@ DECODERS = {
 
 
 @pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.slow
 def test_every_sample_cut_at_every_byte_gives_a_typed_error_with_its_offset_in_time(name):
     decode, samples = DECODERS[name]
     for sample in samples:
@@ -145,6 +146,7 @@ def timed(decode, *arguments):
 SMALL = [block_load(5), block_load(5, left_out=True), block_load(5, compact=True), odd_profile()]
 
 
+@pytest.mark.slow
 def test_50_000_mutated_values_are_refused_or_read_as_something_that_writes_back():
     rng = random.Random(62056)
     samples = [*SMALL, SCALERS, encode_capture_objects(CAPTURES), SELECTION[1:]]
@@ -159,6 +161,7 @@ def test_50_000_mutated_values_are_refused_or_read_as_something_that_writes_back
             assert len(again) <= len(wire)
 
 
+@pytest.mark.slow
 def test_25_000_mutated_rows_are_read_alike_by_both_decoders_in_batches():
     rng = random.Random(15959)
     for _ in range(250):
@@ -171,6 +174,7 @@ def test_25_000_mutated_rows_are_read_alike_by_both_decoders_in_batches():
                 assert_same_rows(batched, walked)
 
 
+@pytest.mark.slow
 def test_25_000_mutated_profiles_are_read_alike_by_both_decoders():
     rng = random.Random(16444)
     for _ in range(500):
@@ -202,6 +206,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("wire", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.slow
 def test_hostile_frames_cost_neither_much_memory_nor_time(wire):
     octets_given = bytes.fromhex(wire)
     for decode in (decode_all, decode_rows, lambda given: profile_columns(given, CAPTURES, {}, 900, ZONE)):

@@ -59,6 +59,7 @@ def both(payload, captures, scalers=None, period_s=900, zone=KOLKATA):
     return profile
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(tables(), st.data())
 def test_vector_and_walker_agree_on_any_profile(table, data):

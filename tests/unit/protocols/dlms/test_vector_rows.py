@@ -27,6 +27,7 @@ def wire_of(table: tuple[tuple[Data, ...], ...]) -> bytes:
     return encode(array(*(structure(*row) for row in table)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(tables())
 def test_vector_and_walker_agree_on_any_table(table):
