@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ import httpx
 import pytest
 
 from demeter.runtime.database import EmbeddedPostgres
-from tests.acceptance.installation import _children, free_port, wait_for
+from tests.acceptance.installation import children, free_port, wait_for
 
 PREFER = os.environ.get("DEMETER_TEST_POSTGRES", "")
 
@@ -29,7 +28,7 @@ class Place:
     data_dir: Path
     port: int
 
-    def serve(self, data_dir: Path | None = None) -> subprocess.Popen[bytes]:
+    def serve(self, data_dir: Path | None = None, command: str = "serve") -> subprocess.Popen[bytes]:
         environment = {
             "DEMETER_DATA_DIR": str(data_dir or self.data_dir),
             "DEMETER_HTTP_PORT": str(self.port),
@@ -37,16 +36,16 @@ class Place:
         }
         with (self.data_dir / "serve.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "demeter", "serve"],
+                [sys.executable, "-m", "demeter", command],
                 env={**os.environ, **environment},
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
 
-    def refused(self, data_dir: Path | None = None) -> tuple[int, str]:
+    def refused(self, data_dir: Path | None = None, command: str = "serve") -> tuple[int, str]:
         """Serve, which must end by itself; return the exit code and what was said last."""
         before = len(self.told())
-        with self.serve(data_dir) as process:
+        with self.serve(data_dir, command) as process:
             code = process.wait(40)
         return code, self.told()[before:]
 
@@ -74,7 +73,7 @@ def test_one_at_a_time_on_its_own_address_and_back_after_kill_9(place: Place) ->
     wait_for(place.healthy, 60, "the API to answer")
     password = (place.data_dir / "database-password").read_bytes()
     key = (place.data_dir / "master.key").read_bytes().strip()
-    for child in [first.pid, *_children(first.pid)]:
+    for child in [first.pid, *children(first.pid)]:
         for file in ("cmdline", "environ"):
             content = Path(f"/proc/{child}/{file}").read_bytes()
             assert password not in content, (child, file)
@@ -86,6 +85,8 @@ def test_one_at_a_time_on_its_own_address_and_back_after_kill_9(place: Place) ->
     code, told = place.refused(elsewhere)
     assert (code, f"port {place.port} of 127.0.0.1 is taken" in told) == (5, True), told
     assert not list(elsewhere.glob("postgresql*")), "refused before anything was made"
+    code, told = place.refused(place.data_dir, "api")
+    assert (code, f"port {place.port} of 127.0.0.1 is taken" in told) == (5, True), told
     assert place.healthy()
 
     os.kill(first.pid, signal.SIGKILL)
@@ -97,21 +98,3 @@ def test_one_at_a_time_on_its_own_address_and_back_after_kill_9(place: Place) ->
     assert second.wait(40) == 0
     assert not EmbeddedPostgres(place.data_dir, PREFER).answers(), "the PostgreSQL of the killed one was adopted"
     assert not place.healthy()
-
-
-def test_the_api_alone_says_that_its_port_is_taken(place: Place) -> None:
-    with socket.create_server(("127.0.0.1", place.port)):
-        environment = {"DEMETER_DATA_DIR": str(place.data_dir), "DEMETER_POSTGRES": PREFER}
-        made = subprocess.run(
-            [sys.executable, "-m", "demeter", "db", "upgrade"], env={**os.environ, **environment}, check=False
-        )
-        assert made.returncode == 0
-        alone = subprocess.run(
-            [sys.executable, "-m", "demeter", "api", "--port", str(place.port)],
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    assert (alone.returncode, "is taken" in alone.stderr) == (5, True), alone.stderr
