@@ -240,6 +240,8 @@ def test_a_dedicated_key_is_new_in_every_association_and_never_in_the_clear() ->
         client = connect(line, client_settings(Suite.ZERO, cipher=CipherMode.DED, protection=protection))
         assert client.dedicated_key is not None
         assert client.dedicated_key not in line.sent[0]
+        line.run(client.get(7, PROFILE, 2))
+        assert line.sent[-1][2] == line.received[-1][4] == protection
         keys.add(client.dedicated_key)
     assert len(keys) == 2
 
