@@ -146,8 +146,9 @@ def test_a_name_that_looks_like_markup_is_shown_as_it_is(environment: dict[str, 
     assert "Palm [/red] Court" in demeter(environment, "site", "list").stdout
 
 
-def test_a_database_that_does_not_answer_is_told_with_code_6(environment: dict[str, str]) -> None:
-    away = {**environment, "DATABASE_URL": f"postgresql://u:{SECRET}@127.0.0.1:1/demeter"}
+def test_a_database_that_does_not_answer_is_told_with_code_6(tmp_path: Path) -> None:
+    MasterKey.from_file(tmp_path / "master.key", create=True)
+    away = {"DEMETER_DATA_DIR": str(tmp_path), "DATABASE_URL": f"postgresql://u:{SECRET}@127.0.0.1:1/demeter"}
     result = demeter(away, "site", "list")
     assert result.exit_code == 6
     assert SECRET not in result.output
@@ -165,18 +166,18 @@ def test_a_database_that_does_not_answer_is_told_with_code_6(environment: dict[s
 )
 @pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"], ["site", "list"], ["config", "show", "--origin"]])
 def test_a_database_url_with_a_slip_is_refused_without_repeating_its_password(
-    environment: dict[str, str], url: str, words: list[str]
+    tmp_path: Path, url: str, words: list[str]
 ) -> None:
-    result = demeter({**environment, "DATABASE_URL": url}, *words)
+    result = demeter({"DEMETER_DATA_DIR": str(tmp_path), "DATABASE_URL": url}, *words)
     assert result.exit_code == 5
     assert "environment DATABASE_URL" in result.output
     assert SECRET not in result.output
 
 
-def test_a_correct_database_url_is_masked_wherever_settings_are_shown(environment: dict[str, str]) -> None:
+def test_a_correct_database_url_is_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
     url = f"postgresql://u:{SECRET}@127.0.0.1:1/demeter"
     for words in (["config", "show"], ["config", "show", "--origin"], ["config", "show", "--json"], ["doctor"]):
-        assert SECRET not in demeter({**environment, "DATABASE_URL": url}, *words).output
+        assert SECRET not in demeter({"DEMETER_DATA_DIR": str(tmp_path), "DATABASE_URL": url}, *words).output
 
 
 def test_before_anything_is_set_up_commands_say_what_to_do_and_make_nothing(tmp_path: Path) -> None:
