@@ -31,10 +31,10 @@ def legacy(site):
     return point
 
 
-def send(site, point, at, register, scope=None):
-    with site.database.unit_of_work(scope or site.scope) as work:
-        read = SelfRead(at, Decimal(register), "read by the resident")
-        return metering.submit_self_read(work, point.id, read, metering.deliver_now(site.database, 1))
+def send(site, point, at, register, scope=None, deliver=None):
+    read = SelfRead(at, Decimal(register), "read by the resident")
+    deliver = deliver or metering.deliver_now(site.database, 1)
+    return metering.submit_self_read(site.database, scope or site.scope, point.id, read, deliver)
 
 
 def test_two_reads_near_the_bounds_make_a_month(site, legacy):
