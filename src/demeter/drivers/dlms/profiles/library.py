@@ -7,7 +7,7 @@ entries replace earlier ones with the same name, code or key. A new meter type i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -210,9 +210,9 @@ def _by(
     return MappingProxyType({key(entry): entry for each in line for entry in entries(each)})
 
 
-def _check(profile: MeterProfile, line: Iterable[ProfileFile]) -> None:
-    """Refuse files that contradict one another, with the file and field that does."""
-    for each in line:
+def _check(profile: MeterProfile, line: Sequence[ProfileFile]) -> None:
+    """Refuse files that contradict one another, with the file and field that does: the most special ones first."""
+    for each in reversed(line):
         for place, event in enumerate(each.events):
             if profile.events[event.code] is event:
                 wrong = _event_problem(profile, event)
@@ -231,14 +231,23 @@ def _event_problem(profile: MeterProfile, event: EventCode) -> tuple[str, str] |
         return "group", f"there is no event group {event.group}"
     if not event.vendor and group.first and group.last and not group.first <= event.code <= group.last:
         return "code", f"{event.code} is outside {group.first} to {group.last} of the group {group.key}"
+    wrong = _pair_problem(profile, event)
+    return ("pair", wrong) if wrong else None
+
+
+def _pair_problem(profile: MeterProfile, event: EventCode) -> str:
+    """Why an event's pair is wrong; empty when it is right."""
+    claimed = [other.code for other in profile.events.values() if other.pair == event.code != other.code]
+    if claimed and event.pair not in claimed:
+        return f"event {claimed[0]} says that {event.code} is its pair"
     if event.pair is None:
-        return None
+        return ""
     other = profile.events.get(event.pair)
     if other is None:
-        return "pair", f"there is no event {event.pair}"
+        return f"there is no event {event.pair}"
     if {event.kind, other.kind} != {EventKind.OCCURRENCE, EventKind.RESTORATION} or other.pair != event.code:
-        return "pair", f"{event.code} and {event.pair} are not occurrence and restoration of each other"
-    return None
+        return f"{event.code} and {event.pair} are not occurrence and restoration of each other"
+    return ""
 
 
 @lru_cache(maxsize=1)
