@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demeter.drivers.dlms.profiles import builtin, detect, read_push
 from demeter.protocols.dlms.cosem_time import CosemDateTime
@@ -10,6 +12,7 @@ from demeter.protocols.dlms.data import Data, Tag, array, enum, i8, i16, octets,
 from demeter.protocols.dlms.errors import Unsupported
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
+from tests.unit.protocols.dlms.dlms_strategies import trees
 
 LIBRARY = builtin()
 EVERY = [layout for name in LIBRARY.ids for layout in LIBRARY.profile(name, LIBRARY.overlays(name)).pushes.values()]
@@ -143,3 +146,11 @@ def test_what_fits_no_layout_is_not_guessed(body):
     assert detect(body, EVERY) is None
     with pytest.raises(Unsupported):
         read_push(body, EVERY[0])
+
+
+@given(trees, st.sampled_from(EVERY))
+def test_any_body_is_read_or_refused(body, layout):
+    try:
+        assert read_push(body, layout)
+    except Unsupported:
+        assert detect(body, [layout]) is None

@@ -27,6 +27,7 @@ from demeter.protocols.dlms.classes import (
     symbol_of,
     unit_of,
 )
+from demeter.protocols.dlms.classes.data_json import TAGS_BY_NAME
 from demeter.protocols.dlms.data import Data, Tag, array, boolean, enum, i8, i16, octets, structure, text, u8, u16, u32
 from demeter.protocols.dlms.errors import Malformed
 from demeter.protocols.dlms.obis import Obis
@@ -223,6 +224,62 @@ def test_values_are_checked_when_an_object_is_made():
 def test_json_that_is_no_object_is_refused(shown):
     with pytest.raises(Malformed):
         object_from_json(shown)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["0x0g", "²", "\ud800"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "value", "data", "scaled", "unit", "scaler", "element", "x"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(CLASSES), st.data())
+def test_any_json_is_read_or_refused_as_malformed(key, data):
+    names = [each.name for each in known_classes()[key].interface.attributes.values()]
+    typed = st.builds(
+        lambda kind, value: {"type": kind, "value": value}, st.sampled_from(sorted(TAGS_BY_NAME)), json_values
+    )
+    shown = data.draw(st.dictionaries(st.sampled_from([*names, "attribute ²", "attribute 40"]), json_values | typed))
+    found = {"class_id": key[0], "version": key[1], "obis": "0.0.1.0.0.255", "attributes": shown}
+    try:
+        read = object_from_json(found)
+    except Malformed:
+        return
+    assert object_from_json(read.to_json()) == read
+    assert read.describe()
+
+
+def test_a_text_its_type_cannot_hold_is_refused():
+    repeated = {"type": "array", "count": -1, "parts": [{"type": "unsigned"}]}
+    for shown in (
+        {"type": "visible-string", "value": "€"},
+        {"type": "unsigned", "value": 256},
+        {"type": "float64", "value": 10**400},
+        {"type": "compact-array", "element": repeated, "value": []},
+    ):
+        with pytest.raises(Malformed):
+            data_from_json(shown)
+    register = Register(NAME, {3: structure(i8(0), enum(30))}).to_json()
+    register["attributes"]["value"] = {"scaled": "1e999999"}
+    with pytest.raises(Malformed, match="does not fit"):
+        object_from_json(register)
+
+
+def test_a_name_or_time_of_another_length_is_shown_as_sent():
+    clock = known_classes()[8, 0](NAME, {2: octets(b"ab")})
+    with pytest.raises(Malformed, match="12 octets"):
+        _ = clock.time
+    assert "not what the class defines" in clock.describe()
+    assert object_from_json(clock.to_json()) == clock
 
 
 def test_an_association_lists_its_objects_with_their_rights():

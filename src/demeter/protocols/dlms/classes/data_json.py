@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from demeter.protocols.dlms.axdr import MAX_DEPTH, NUMBERS
+from demeter.protocols.dlms.axdr import MAX_DEPTH, NUMBERS, encode
 from demeter.protocols.dlms.data import BitString, CompactArray, Data, Tag, TypeDescription, bits
 from demeter.protocols.dlms.errors import Malformed
 
@@ -52,6 +52,7 @@ TYPE_NAMES: Final[Mapping[Tag, str]] = {
 }
 TAGS_BY_NAME: Final[Mapping[str, Tag]] = {name: tag for tag, name in TYPE_NAMES.items()}
 
+_MOST_REPEATED: Final = 0xFFFF
 _COLLECTIONS: Final = (Tag.ARRAY, Tag.STRUCTURE)
 _OCTETS: Final = (Tag.OCTET_STRING, Tag.DATE_TIME, Tag.DATE, Tag.TIME)
 _TEXTS: Final = (Tag.VISIBLE_STRING, Tag.UTF8_STRING)
@@ -74,9 +75,11 @@ def data_from_json(found: Json) -> Data:
     """Return the ``Data`` that :func:`data_to_json` shows as ``found``.
 
     Raises:
-        Malformed: anything else; the message names what was found.
+        Malformed: anything else, or a value its type cannot hold; the message names what was found.
     """
-    return _data(found, 0)
+    data = _data(found, 0)
+    encode(data)
+    return data
 
 
 def _value_to_json(data: Data) -> Json:
@@ -104,9 +107,9 @@ def _bits_text(value: BitString) -> str:
 def _data(found: Json, depth: int) -> Data:
     if depth > MAX_DEPTH:
         raise Malformed(f"values nested more than {MAX_DEPTH} deep")
-    if not isinstance(found, dict) or found.get("type") not in TAGS_BY_NAME:
+    tag = _tag(found)
+    if tag is None:
         raise Malformed(f'not a typed value such as {{"type": "unsigned", "value": 1}}: {found!r:.60}')
-    tag = TAGS_BY_NAME[found["type"]]
     if tag in (Tag.NULL, Tag.DONT_CARE):
         return Data(tag)
     if "value" not in found:
@@ -117,6 +120,11 @@ def _data(found: Json, depth: int) -> Data:
     if tag in _COLLECTIONS:
         return Data(tag, tuple(_data(item, depth + 1) for item in _list(found["value"])))
     return Data(tag, _plain(tag, found["value"]))
+
+
+def _tag(found: Json) -> Tag | None:
+    name = found.get("type") if isinstance(found, dict) else None
+    return TAGS_BY_NAME.get(name) if isinstance(name, str) else None
 
 
 def _plain(tag: Tag, value: Json) -> Any:
@@ -174,7 +182,7 @@ def _integer(value: Json) -> int:
 def _float(value: Json) -> float:
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Malformed(f"{value!r:.60} is no number") from None
     return found if not math.isnan(found) else math.nan
 
@@ -195,7 +203,11 @@ def _shape_to_json(shape: TypeDescription) -> Json:
 
 
 def _shape(found: Json, depth: int) -> TypeDescription:
-    if depth > MAX_DEPTH or not isinstance(found, dict) or found.get("type") not in TAGS_BY_NAME:
+    tag = _tag(found)
+    if depth > MAX_DEPTH or tag is None:
         raise Malformed(f"not the element type of a compact array: {found!r:.60}")
     parts = tuple(_shape(part, depth + 1) for part in _list(found.get("parts", [])))
-    return TypeDescription(TAGS_BY_NAME[found["type"]], parts, _integer(found.get("count", 0)))
+    count = _integer(found.get("count", 0))
+    if not 0 <= count <= _MOST_REPEATED:
+        raise Malformed(f"an array in a compact array has 0 to {_MOST_REPEATED} elements, not {count}")
+    return TypeDescription(tag, parts, count)

@@ -32,7 +32,7 @@ from demeter.protocols.dlms.classes.shapes import INTEGERS, NAME, Shape, data_wo
 from demeter.protocols.dlms.classes.structures import ScalerUnit
 from demeter.protocols.dlms.classes.units import symbol_of
 from demeter.protocols.dlms.data import Data, Tag
-from demeter.protocols.dlms.errors import Malformed
+from demeter.protocols.dlms.errors import DlmsError, Malformed
 from demeter.protocols.dlms.obis import Obis
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Attribute(Generic[T]):
         """
         try:
             return self.shape.decode(data)
-        except Malformed as error:
+        except DlmsError as error:
             raise Malformed(f"{self.name} (attribute {self.number}): {error.message}") from None
 
     def encode(self, value: T) -> Data:
@@ -129,6 +129,7 @@ class Interface:
         return next((found for found in self.attributes.values() if found.name == name), None)
 
 
+_MOST: Final = 2**64
 _REGISTRY: Final[dict[tuple[int, int], type[CosemObject]]] = {}
 
 
@@ -251,7 +252,7 @@ class CosemObject:
             return data_words(data)
         try:
             return found.shape.words(found.shape.decode(data))
-        except Malformed as error:
+        except DlmsError as error:
             return f"{data_words(data)} (not what the class defines: {error.message})"
 
     def _json(self, number: int, data: Data) -> Json:
@@ -311,27 +312,27 @@ def object_from_json(found: Json) -> CosemObject:
     Raises:
         Malformed: naming the place that cannot be read.
     """
-    try:
-        class_id, version = int(found["class_id"]), int(found["version"])
-        obis, shown = Obis.parse(found["obis"]), dict(found["attributes"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Malformed(f"an object has class_id, version, obis and attributes: {error!r:.80}") from None
-    empty = cosem_object(class_id, version, obis)
+    wanted = {"class_id": int, "version": int, "obis": str, "attributes": dict}
+    if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in wanted.items()):
+        raise Malformed("an object has the numbers class_id and version, an obis and attributes")
+    read = cosem_object(found["class_id"], found["version"], Obis.parse(found["obis"]))
     # Scaled values come last: they are read by the scaler of the object.
-    for name, value in sorted(shown.items(), key=lambda item: _is_scaled(item[1])):
+    for name, value in sorted(found["attributes"].items(), key=lambda item: _is_scaled(item[1])):
         try:
-            number, data = _attribute_from_json(empty, name, value)
-        except Malformed as error:
+            number, data = _attribute_from_json(read, name, value)
+            # Only what can be sent is an object: text may hold letters its type does not have.
+            encode_data(data)
+        except DlmsError as error:
             raise Malformed(f"attributes.{name}: {error.message}") from None
-        empty = empty.with_data(number, data)
-    return empty
+        read = read.with_data(number, data)
+    return read
 
 
 def _attribute_from_json(found: CosemObject, name: str, shown: Json) -> tuple[int, Data]:
     attribute = found.interface.attribute(name)
     if attribute is None:
         word, _, number = name.partition(" ")
-        if word != "attribute" or not number.isdigit():
+        if word != "attribute" or not number.isdecimal():
             raise Malformed("no such attribute")
         if not isinstance(shown, dict) or set(shown) != {"data"}:
             raise Malformed('only {"data": …} can be read: the class does not define this attribute')
@@ -354,9 +355,11 @@ def _unscaled(found: CosemObject, shown: Json) -> Data:
         raise Malformed("a scaled value needs the object's scaler_unit")
     try:
         number = Decimal(shown["scaled"]).scaleb(-scale[0])
-        whole = int(number)
+        if not abs(number) < _MOST:
+            raise Malformed(f"{shown['scaled']!r:.40} does not fit any integer type")
     except (ArithmeticError, TypeError, ValueError):
         raise Malformed(f"{shown['scaled']!r:.40} is no decimal number") from None
+    whole = int(number)
     if whole != number:
         raise Malformed(f"{shown['scaled']} is finer than the scaler {scale[0]} can hold")
     if shown.get("unit", symbol_of(scale[1])) != symbol_of(scale[1]):

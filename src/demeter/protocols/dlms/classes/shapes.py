@@ -25,7 +25,7 @@ from demeter.protocols.dlms.classes.data_json import (
 )
 from demeter.protocols.dlms.cosem_time import CosemDateTime
 from demeter.protocols.dlms.data import BitString, CompactArray, Data, Tag
-from demeter.protocols.dlms.errors import Malformed
+from demeter.protocols.dlms.errors import DlmsError, Malformed
 from demeter.protocols.dlms.obis import Obis
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Shape(Generic[T]):
         """Whether ``data`` is read and written back without any change."""
         try:
             return self.encode(self.decode(data)) == data
-        except Malformed:
+        except DlmsError:
             return False
 
 
@@ -96,7 +96,7 @@ def integer(tag: Tag) -> Shape[int]:
         return int(_tagged(data, tag, *INTEGERS))
 
     def from_json(found: Json) -> int:
-        return _int(int(found) if isinstance(found, str) and found.lstrip("-").isdigit() else found)
+        return _int(int(found) if isinstance(found, str) and found.removeprefix("-").isdecimal() else found)
 
     wide = NUMBERS[tag].size > 4
     return Shape(TYPE_NAMES[tag], decode, encode, str if wide else _same, from_json, str)
@@ -283,7 +283,7 @@ def data_words(data: Data) -> str:
         if len(data.value) == 12 and data.tag in (Tag.OCTET_STRING, Tag.DATE_TIME):
             try:
                 return moment_words(CosemDateTime.from_bytes(data.value))
-            except Malformed:
+            except DlmsError:
                 return octets_words(data.value)
         return octets_words(data.value)
     return "nothing" if data.value is None else str(data.value)
