@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: demo demo-check test check bench format lock ui ui-types clean fuzz openapi
+.PHONY: demo demo-check test check bench format lock ui ui-types clean openapi
 
 demo: .venv/.ready src/demeter/app/static/index.html ## A housing society of simulated meters, read over DLMS, on a web page
 	@$(BIN)/demeter demo
@@ -49,7 +49,7 @@ clean:
 	@touch $@
 
 .venv/.ready: .venv/.python requirements/demeter.txt pyproject.toml
-	@echo "Installing what Demeter needs (once)…"
+	@echo "Installing what Demeter needs (once)…" >&2
 	@$(PIP) install --require-hashes -r requirements/demeter.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
@@ -59,9 +59,10 @@ clean:
 	@touch $@
 
 src/demeter/app/static/index.html: .venv/.ready $(UI_SOURCES)
-	@echo "Building the web pages…"
-	@sh tools/npm.sh ci
-	@sh tools/npm.sh run build
+	@echo "Building the web pages…" >&2
+	@sh tools/npm.sh ci >&2
+	@sh tools/npm.sh run check >&2
+	@sh tools/npm.sh run build >&2
 	@touch $@
 
 .PHONY: chromium

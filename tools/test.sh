@@ -2,6 +2,7 @@
 # Everything `make test` runs, in the order of what fails fastest. Needs .venv and the built web pages.
 set -eu
 python=.venv/bin/python
+$python -m tools.licences
 $python -m pytest -q tests/unit
 for server in wheel machine; do
   if [ "$server" = machine ] && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from datetime import date, timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -62,6 +63,32 @@ def test_missing_intervals_are_hatched_and_neither_zero_nor_bridged(visit: Calla
     column = visitor.page.evaluate(COLUMN, [middle, 3])
     assert column["drawn"] == 0, "a missing value was drawn"
     assert column["hatched"] > 50, "a gap must be hatched"
+
+
+def test_gap_between_values_is_hatched_while_its_neighbours_are_drawn(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    first = date.fromisoformat(f"{visitor.month}-01") - timedelta(days=1)
+    point = visitor.unit("B-0404", "electricity")["service_point_id"]
+    visitor.open(f"/service-points/{point}?month={first:%Y-%m}")
+    with visitor.page.expect_response(re.compile("/intervals")) as waiting:
+        visitor.page.reload()
+    answer = waiting.value.json()
+    missing = [number for number, value in enumerate(answer["values"]) if value is None]
+    assert len(missing) == 20, "the supply of B-0404 failed for five hours"
+    visitor.page.get_by_test_id("gaps").get_by_role("button").first.click()
+    visitor.page.wait_for_timeout(500)
+    zoomed = re.search(r"view=(\d+)-(\d+)", visitor.page.url)
+    assert zoomed, "choosing a gap shows it"
+    start, end = int(zoomed[1]), int(zoomed[2])
+
+    def column(slot: int) -> dict[str, int]:
+        middle = answer["start_s"] + (slot + 0.5) * answer["interval_s"]
+        return visitor.page.evaluate(COLUMN, [(middle - start) / (end - start), 1])
+
+    gap, before = column(missing[10]), column(missing[0] - 2)
+    assert gap["drawn"] == 0
+    assert gap["hatched"] > 20
+    assert before["drawn"] > 0
 
 
 def test_days_without_readings_are_hatched_bars(visit: Callable[..., Visit]) -> None:

@@ -19,9 +19,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 import demeter
 from demeter.app import live, problems, static_files
+from demeter.app.description import describe
 from demeter.app.guard import Guard
+from demeter.app.listening import listening_socket
 from demeter.app.metrics import Measured, metrics
-from demeter.app.openapi import describe
 from demeter.app.proof import keys_of_meters
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
@@ -157,7 +158,11 @@ def web_server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8080) -> We
 
 
 def serve(wiring: Wiring) -> None:
-    """Serve an installation's pages and API until a signal."""
+    """Serve an installation's pages and API until a signal.
+
+    Raises:
+        Conflict: the address is taken.
+    """
 
     def frame_access(work: UnitOfWork) -> FrameAccess:
         return FrameAccess(wiring.decoders(), keys_of_meters(wiring.secrets, work))
@@ -165,7 +170,8 @@ def serve(wiring: Wiring) -> None:
     settings = wiring.settings
     end_with_parent()
     app = create_app(wiring.database, frame_access=frame_access)
-    web_server(app, host=settings.http_host, port=settings.http_port).run()
+    with listening_socket(settings.http_host, settings.http_port) as listening:
+        web_server(app, host=settings.http_host, port=settings.http_port).run(sockets=[listening])
 
 
 @asynccontextmanager

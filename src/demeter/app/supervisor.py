@@ -125,7 +125,7 @@ class Supervisor:
         for child in reversed(self._children):
             child.stop()
         if self._database is not None:
-            self._database.stop()
+            self._database.stop(adopted=True)
 
 
 def end_with_parent() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from demeter.kernel import Unavailable
 from demeter.runtime import plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
@@ -36,8 +38,28 @@ def embedded(settings: Settings) -> EmbeddedPostgres | None:
     """Return the private PostgreSQL of this installation, or None where ``database_url`` names another."""
     if settings.database_url:
         return None
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings)
     return EmbeddedPostgres(settings.data_dir, settings.postgres)
+
+
+def make_data_dir(settings: Settings) -> None:
+    """Make the data directory if it is not there.
+
+    Raises:
+        Unavailable: it cannot be made, or nothing can be written there.
+    """
+    place = settings.data_dir.resolve()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        writable = os.access(place, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise Unavailable(
+            f"the data directory {place} cannot be written",
+            code="data_dir",
+            hint="Make it writable for this user, or set data_dir (--data-dir, DEMETER_DATA_DIR).",
+        )
 
 
 @contextmanager
@@ -47,8 +69,14 @@ def opened(settings: Settings, *, create_key: bool = False) -> Iterator[Wiring]:
     Where the embedded PostgreSQL is not running, it is started for the time of the command.
     """
     server = embedded(settings)
+    if server and not create_key and not server.made:
+        raise Unavailable(
+            f"nothing is set up in {settings.data_dir.resolve()} yet",
+            code="not_set_up",
+            hint="Try: demeter demo, demeter serve, or name another data directory with --data-dir.",
+        )
     url = server.start() if server else settings.database_url
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings)
     database = Database(url)
     try:
         yield Wiring(settings, database, SecretBox(MasterKey.from_file(settings.key_file, create=create_key)))

@@ -159,25 +159,26 @@ class ChainProof:
 def verify_chain(work: UnitOfWork, meter_id: int) -> ChainProof:
     """Check every kept frame of a meter against its hash, its predecessor and the kept head.
 
-    Frames older than the retention may be gone as whole months; the chain is checked from the first one kept.
+    Frames older than the retention may be gone as whole months; the first one kept must follow the last one dropped.
+    Hashes have no key: who owns the database can rewrite a whole chain; a copy of its head kept elsewhere tells.
 
     Raises:
         NotFound: no such meter in the scope.
     """
     site_id = _site_of(work, meter_id)
-    count, last_id, last_hash = 0, 0, None
+    ends = store.chain_ends(work.raw, site_id, meter_id)
+    count, last_id, last_hash = 0, 0, ends.start_hash if ends else b""
     for frame in store.frames(work.raw, site_id, meter_id):
         content = content_digest(meter_id, frame.codec, frame.context_text, frame.payload)
         if link(frame.previous_hash, frame.received_at, content) != frame.hash:
             return ChainProof(meter_id, count, frame.id, "its content does not give its hash")
-        if last_hash is not None and frame.previous_hash != last_hash:
+        if frame.previous_hash != last_hash:
             return ChainProof(meter_id, count, frame.id, "the frame before it is not the one it was linked to")
         count, last_id, last_hash = count + 1, frame.id, frame.hash
-    head = store.chain_head(work.raw, site_id, meter_id)
-    if head is not None and last_hash is not None and head != (last_id, last_hash):
-        return ChainProof(meter_id, count, head[0], "the newest frame is missing")
-    if head is not None and last_hash is None:
-        return ChainProof(meter_id, 0, head[0], "no frame is kept")
+    if ends is None:
+        return ChainProof(meter_id, count, last_id or None, "the head of the chain is missing" if count else "")
+    if last_hash != ends.hash:
+        return ChainProof(meter_id, count, ends.frame_id, "the newest frame is missing")
     return ChainProof(meter_id, count)
 
 

@@ -9,8 +9,11 @@ data keys only.
 from __future__ import annotations
 
 import base64
+import os
 import secrets
+import tempfile
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -49,8 +52,7 @@ class MasterKey:
                 raise Unavailable(
                     f"no master key at {path}", code="no_master_key", hint="Restore it from your backup of the key."
                 )
-            path.touch(mode=0o600)
-            path.write_text(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() + "\n")
+            _make_key_file(path)
         try:
             return cls(base64.b64decode(path.read_text().strip(), validate=True))
         except ValueError as error:
@@ -75,6 +77,16 @@ class MasterKey:
                 code="wrong_master_key",
                 hint="Put back the master key file this database was set up with.",
             ) from error
+
+
+def _make_key_file(path: Path) -> None:
+    """Make a key file whole or not at all; where another process is quicker, its key stays."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # mode 0600
+        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 class SecretBox:
@@ -133,6 +145,18 @@ class SecretBox:
         opened: dict[str, dict[str, bytes]] = defaultdict(dict)
         for subject, name, version, key_version, sealed in rows:
             opened[subject][name] = self._unseal(work, subject, name, (version, key_version, sealed))
+        return dict(opened)
+
+    def open_versions(self, work: UnitOfWork, subject: str) -> dict[str, list[bytes]]:
+        """Return every version of every secret of one subject by name, the newest first."""
+        rows = work.raw.execute(
+            "SELECT name, version, data_key_version, sealed FROM runtime.secret"
+            " WHERE organization_id = %s AND subject = %s ORDER BY name, version DESC",
+            (work.scope.organization_id, subject),
+        ).fetchall()
+        opened: dict[str, list[bytes]] = defaultdict(list)
+        for name, version, key_version, sealed in rows:
+            opened[name].append(self._unseal(work, subject, name, (version, key_version, sealed)))
         return dict(opened)
 
     def newest_versions(self, work: UnitOfWork, subject_prefix: str, name: str) -> dict[str, int]:

@@ -24,6 +24,8 @@ LEGACY_FLATS = ("B-0803", "C-1001")
 LEAKING_FLAT, LEAK_LITRES_PER_HOUR = "B-0706", 60
 OFFLINE_FLAT = "C-0302"
 CASE_FLAT = "A-1204"
+OUTAGE_FLAT, OUTAGE_DAY, OUTAGE_HOURS = "B-0404", 10, (14, 19)
+"""A flat whose supply fails one afternoon of the named month: a gap in the middle of good data."""
 
 _FIXED_TOTALS = {(CASE_FLAT, Commodity.ELECTRICITY): 312_000, (CASE_FLAT, Commodity.WATER): 14_200}
 _LEAKING_TOTAL = 61_800
@@ -81,6 +83,9 @@ def _flat(seed: int, zone: str, month: str, tower: str, unit: str, commodity: Co
     if unit == LEAKING_FLAT and commodity is Commodity.WATER:
         total = _LEAKING_TOTAL - LEAK_LITRES_PER_HOUR * span.seconds() // 3600
         faults = (Fault(FaultKind.LEAK, epoch_s(span.start), litres_per_hour=LEAK_LITRES_PER_HOUR),)
+    if unit == OUTAGE_FLAT and commodity is Commodity.ELECTRICITY:
+        since, until = (epoch_s(span.start) + (OUTAGE_DAY - 1) * 86_400 + hour * 3600 for hour in OUTAGE_HOURS)
+        faults = (Fault(FaultKind.OUTAGE, since, until),)
     if unit == OFFLINE_FLAT and commodity is Commodity.ELECTRICITY:
         faults = (Fault(FaultKind.OFFLINE),)
     load = LoadConfig(f"household-{commodity}", own, month, total)

@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 from demeter import identity
-from demeter.app.openapi import as_text, describe
+from demeter.app.description import as_text, describe
 from demeter.app.server import create_app
 from demeter.identity.api import Authorization
 from demeter.runtime.database import Database, Scope

@@ -1,5 +1,11 @@
 """The command ``demeter``: noun, verb; every command has ``--json`` where it prints data."""
 
-from demeter.app.cli.root import main
+from demeter.app.cli import data, serving  # importing them registers their commands on the root
+from demeter.app.cli.root import app
 
-__all__ = ["main"]
+__all__ = ["app", "data", "main", "serving"]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

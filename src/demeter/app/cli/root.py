@@ -88,10 +88,3 @@ def database_upgrade(context: typer.Context) -> None:
         before = present_revision(wiring.database)
         upgrade(wiring.database)
     output.say(f"The schema was at {before or 'nothing'} and is now at {newest_revision()}.")
-
-
-def main() -> None:
-    """Run the command line."""
-    from demeter.app.cli import data, serving  # noqa: F401 - they register their commands on the root
-
-    app()

@@ -147,29 +147,32 @@ def _moment(at_s: int | None) -> bytes:
 def frames(
     connection: Connection, site_id: int, meter_id: int, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[JournalFrame]:
-    """Yield a meter's frames in order of arrival: all, or those that speak of instants within [since, until]."""
+    """Yield a meter's frames in order of arrival: all, or those that speak of instants within [since, until].
+
+    A frame somebody tampered with is yielded as it stands: its hash then tells.
+    """
     after = 0
     while True:
         rows = connection.execute(
             "SELECT f.id, f.received_at, f.codec, c.body, f.payload, f.compressed, f.hash, f.covers_start,"
             " f.covers_end, f.rows, f.previous_hash"
-            " FROM readings.frame f JOIN readings.frame_context c ON c.site_id = f.site_id AND c.id = f.context_id"
+            " FROM readings.frame f LEFT JOIN readings.frame_context c"
+            " ON c.site_id = f.site_id AND c.id = f.context_id"
             " WHERE f.site_id = %s AND f.meter_id = %s AND f.id > %s"
             " AND (%s::timestamptz IS NULL OR f.covers_end >= %s)"
             " AND (%s::timestamptz IS NULL OR f.covers_start <= %s) ORDER BY f.id LIMIT %s",
             (site_id, meter_id, after, since, since, until, until, FETCH),
         ).fetchall()
         for number, at, codec, body, payload, packed, digest, start, end, count, before in rows:
-            raw = zlib.decompress(payload) if packed else bytes(payload)
             yield JournalFrame(
                 id=number,
                 site_id=site_id,
                 meter_id=meter_id,
                 received_at=at,
                 codec=codec,
-                context=json.loads(body),
-                context_text=body,
-                payload=raw,
+                context=_context(body or ""),
+                context_text=body or "",
+                payload=_unpacked(payload) if packed else bytes(payload),
                 hash=bytes(digest),
                 previous_hash=bytes(before),
                 covers_start=start,
@@ -181,12 +184,37 @@ def frames(
             return
 
 
-def chain_head(connection: Connection, site_id: int, meter_id: int) -> tuple[int, bytes] | None:
-    """Return the frame id and hash at the head of a meter's chain."""
+def _unpacked(payload: bytes) -> bytes:
+    try:
+        return zlib.decompress(payload)
+    except zlib.error:  # tampered with
+        return bytes(payload)
+
+
+def _context(body: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:  # tampered with
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A meter's chain: its newest frame and that one's hash, and the hash before its first (empty: none dropped)."""
+
+    frame_id: int
+    hash: bytes
+    start_hash: bytes
+
+
+def chain_ends(connection: Connection, site_id: int, meter_id: int) -> Ends | None:
+    """Return both ends of a meter's chain."""
     row = connection.execute(
-        "SELECT frame_id, hash FROM readings.chain WHERE site_id = %s AND meter_id = %s", (site_id, meter_id)
+        "SELECT frame_id, hash, start_hash FROM readings.chain WHERE site_id = %s AND meter_id = %s",
+        (site_id, meter_id),
     ).fetchone()
-    return None if row is None else (row[0], bytes(row[1]))
+    return None if row is None else Ends(row[0], bytes(row[1]), bytes(row[2]))
 
 
 def drop_before(connection: Connection, month: date) -> int:

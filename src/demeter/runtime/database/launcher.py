@@ -5,11 +5,15 @@ only, asks for a scram password that only the data directory's owner can read, k
 survives ``kill -9``: whoever asks for it connects, runs ``SELECT 1`` and tries again until it answers.
 PostgreSQL refuses to run as root, so as root it runs as an unprivileged user, with its cluster (and, where needed, a
 copy of the binaries) in a place that user can reach.
+
+Whoever starts it holds a lock meanwhile, and a cluster gets its name only when ``initdb`` has finished it: a start may
+be killed anywhere, or happen twice at once, and the next one goes on from there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -17,8 +21,11 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -137,14 +144,50 @@ class EmbeddedPostgres:
         password = self._password_file.read_text().strip()
         return f"postgresql://demeter:{password}@/demeter?host={quote(str(self.socket_dir), safe='')}"
 
+    @property
+    def made(self) -> bool:
+        """Tell whether there is a cluster."""
+        return (self.cluster / "PG_VERSION").exists()
+
     def start(self, *, deadline_s: float = 60) -> str:
         """Make the cluster if there is none, start the server if none answers, and return the URL.
 
         Raises:
             Unavailable: it did not answer within ``deadline_s``; the last lines of its log are in the hint.
         """
-        self._make_cluster()
         until = time.monotonic() + deadline_s
+        try:
+            with self._alone(until):
+                self._make_cluster()
+                self._launch_until_it_answers(until, deadline_s)
+                self._make_database()
+        except OSError as error:
+            raise Unavailable(
+                f"the embedded PostgreSQL cannot be kept in {self.home}: {error}",
+                code="data_dir",
+                hint="Make the data directory writable for this user, or set data_dir.",
+            ) from error
+        return self.url
+
+    @contextlib.contextmanager
+    def _alone(self, until: float) -> Iterator[None]:
+        """Hold the lock of those who start this cluster; the kernel gives it back however the holder ends."""
+        with (self._password_file.parent / "postgresql.lock").open("a") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        raise Unavailable(
+                            f"another process has been starting the PostgreSQL in {self.home} for too long",
+                            code="database_start",
+                            hint="Look for another demeter command that hangs.",
+                        ) from None
+                    time.sleep(0.1)
+            yield
+
+    def _launch_until_it_answers(self, until: float, deadline_s: float) -> None:
         while not self.answers():
             if time.monotonic() > until:
                 raise Unavailable(
@@ -153,18 +196,19 @@ class EmbeddedPostgres:
                     hint=self._log_tail(),
                 )
             if self.process is None or self.process.poll() is not None:
+                self._forget_dead_postmaster()
                 self._launch()
             time.sleep(0.1)
-        self._make_database()
-        return self.url
 
     def answers(self) -> bool:
         """Tell whether the server answers a query now."""
         return _answers(self.url.replace("@/demeter?", "@/postgres?"))
 
-    def stop(self) -> None:
-        """Stop the server (fast shutdown) if it was started by this object, and wait for it."""
+    def stop(self, *, adopted: bool = False) -> None:
+        """Stop the server (fast shutdown) and wait for it, if this object started it, or if it is ``adopted``."""
         if self.process is None or self.process.poll() is not None:
+            if adopted and (self.cluster / "postmaster.pid").exists() and self.answers():
+                self._run([str(self.binaries().folder / "pg_ctl"), "stop", "-D", str(self.cluster), "-m", "fast", "-w"])
             return
         self.process.send_signal(signal.SIGINT)
         try:
@@ -185,33 +229,71 @@ class EmbeddedPostgres:
         return PostgresBinaries(copy / found.folder.name, found.major)
 
     def _make_cluster(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._own(self.home)
-        self.socket_dir.mkdir(mode=0o700, exist_ok=True)
-        self._own(self.socket_dir)
-        if (self.cluster / "PG_VERSION").exists():
+        self._make_home()
+        if self.made:
+            if not self._password_file.exists():
+                raise _no_password(self._password_file)
             return
-        if not self._password_file.exists():
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(24))
+        if self.cluster.exists():
+            raise Unavailable(
+                f"{self.cluster} is there but is no PostgreSQL cluster",
+                code="database_start",
+                hint="Restore it from your backup, or move it away to begin with an empty database.",
+            )
+        if not self._password_file.exists() or not self._password_file.read_text().strip():
+            _write_whole(self._password_file, secrets.token_urlsafe(24))
+        for unfinished in self.home.glob("cluster-*"):  # of first starts that were killed
+            shutil.rmtree(unfinished, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix="cluster-", dir=self.home))
+        self._own(made)
         hand_over = self.home / "initial-password"
+        hand_over.unlink(missing_ok=True)
         hand_over.touch(mode=0o600)
         hand_over.write_text(self._password_file.read_text())
         self._own(hand_over)
-        shutil.rmtree(self.cluster, ignore_errors=True)  # a first start that was killed leaves half a cluster
         try:
-            self._run_initdb(hand_over)
+            self._run_initdb(made, hand_over)
+            made.rename(self.cluster)
         finally:
             hand_over.unlink(missing_ok=True)
 
-    def _run_initdb(self, password_file: Path) -> None:
-        arguments = ["-D", str(self.cluster), "-U", "demeter", "--auth=scram-sha-256", f"--pwfile={password_file}"]
+    def _make_home(self) -> None:
+        if not self.home.parent.exists():
+            self.home.parent.mkdir(parents=True)
+            self.home.parent.chmod(0o711)  # whatever the umask: the server's user must come through
+        self.home.mkdir(exist_ok=True)
+        self._own(self.home)
+        if self.socket_dir == self.home:
+            return
+        with contextlib.suppress(FileExistsError):
+            self.socket_dir.mkdir(mode=0o700)
+        state = self.socket_dir.lstat()
+        if not stat.S_ISDIR(state.st_mode) or state.st_uid not in {os.geteuid(), self._uid}:
+            raise Unavailable(
+                f"{self.socket_dir} belongs to somebody else",
+                code="database_start",
+                hint="Somebody may be trying to pose as the database: find out who, or choose a shorter data_dir.",
+            )
+        self._own(self.socket_dir)
+
+    def _run_initdb(self, place: Path, password_file: Path) -> None:
+        arguments = ["-D", str(place), "-U", "demeter", "--auth=scram-sha-256", f"--pwfile={password_file}"]
         arguments += ["--data-checksums", "--encoding=UTF8", "--locale=C", "--no-instructions"]
         done = self._run([str(self.binaries().folder / "initdb"), *arguments])
         if done.returncode:
-            raise Unavailable(
-                f"initdb failed in {self.cluster}", code="database_start", hint=done.stderr.decode(errors="replace")
-            )
+            told = done.stderr.decode(errors="replace")
+            raise Unavailable(f"initdb failed in {place}", code="database_start", hint=told)
+
+    def _forget_dead_postmaster(self) -> None:
+        """Remove a killed server's lock files whose process id belongs to some other process by now.
+
+        PostgreSQL itself only sees that a process of that id lives, and would refuse to start until it ends.
+        """
+        locks = [self.cluster / "postmaster.pid", self.socket_dir / ".s.PGSQL.5432.lock"]
+        taken = [lock for lock in locks if lock.exists() and _lives(lock.read_text().split("\n")[0])]
+        if taken and not _works_in(self.cluster):
+            for lock in taken:
+                lock.unlink(missing_ok=True)
 
     def _launch(self) -> None:
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
@@ -230,12 +312,9 @@ class EmbeddedPostgres:
             )
 
     def _make_database(self) -> None:
-        url = self.url.replace("@/demeter?", "@/postgres?")
-        with (
-            contextlib.suppress(psycopg.errors.DuplicateDatabase),
-            psycopg.connect(url, autocommit=True) as connection,
-        ):
-            connection.execute("CREATE DATABASE demeter TEMPLATE template0 ENCODING 'UTF8'")
+        with psycopg.connect(self.url.replace("@/demeter?", "@/postgres?"), autocommit=True) as connection:
+            if not connection.execute("SELECT FROM pg_database WHERE datname = 'demeter'").fetchall():
+                connection.execute("CREATE DATABASE demeter TEMPLATE template0 ENCODING 'UTF8'")
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # noqa: S603 - our own binaries and arguments
@@ -264,8 +343,43 @@ def _answers(url: str) -> bool:
     try:
         with psycopg.connect(url, connect_timeout=3, autocommit=True) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
-    except psycopg.OperationalError:
+    except psycopg.OperationalError as error:
+        if "password authentication failed" in str(error):
+            raise Unavailable(
+                "the embedded PostgreSQL does not take the password in database-password",
+                code="database_password",
+                hint="Restore the file from your backup; it belongs to the cluster beside it.",
+            ) from None
         return False
+
+
+def _no_password(path: Path) -> Unavailable:
+    hint = "Restore it from your backup; it belongs to the cluster beside it."
+    return Unavailable(f"there is no {path}", code="database_password", hint=hint)
+
+
+def _lives(pid: str) -> bool:
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()
+
+
+def _works_in(cluster: Path) -> bool:
+    """Tell whether any process has the cluster as its working directory, as the postmaster and its children do."""
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if process.readlink() == cluster:
+                return True
+        except OSError:  # it has ended, or is another user's and so not our server
+            continue
+    return False
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file only its owner can read, whole or not at all."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
 
 
 def _server_user() -> pwd.struct_passwd | None:

@@ -162,7 +162,10 @@ BEGIN
   IF parent NOT IN ('block', 'frame') THEN RAISE EXCEPTION 'no partitions of %', parent; END IF;
   IF to_regclass('readings.' || child) IS NOT NULL THEN RETURN; END IF;
   PERFORM pg_advisory_xact_lock(hashtext('readings.' || parent));
-  IF to_regclass('readings.' || child) IS NOT NULL THEN RETURN; END IF;
+  -- Asked of the table, not of to_regclass: that may still answer from a cache older than the wait for the lock.
+  IF EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'readings'::regnamespace AND c.relname = child) THEN
+    RETURN;
+  END IF;
   EXECUTE format('CREATE TABLE readings.%I (LIKE readings.%I INCLUDING ALL)', child, parent);
   EXECUTE format('ALTER TABLE readings.%I ATTACH PARTITION readings.%I FOR VALUES FROM (%L) TO (%L)',
                  parent, child, first, after);
