@@ -237,6 +237,8 @@ def test_a_meter_answers_every_mutated_request_and_goes_on(cipher: CipherMode) -
             assert isinstance(ServerSession(Objects(), ServerSettings(METER, EK, AK, b"")).receive(48, mutant), bytes)
             continue
         answer = session.receive(32, mutant)
+        if mutant[:1] == b"\xe0" and not answer:
+            continue  # a block of a window
         assert answer[:1] in (b"\xd8", b"\xc4", b"\xc5", b"\xc7", b"\xcc", b"\xdb")
     assert read(client, session, 32, lambda octets: octets) == VALUE
 
