@@ -41,11 +41,36 @@ class Context(IntEnum):
 
 
 class Mechanism(IntEnum):
-    """Authentication mechanisms: none, low level (a password), high level with GMAC (Green Book 9.2.2.2)."""
+    """Authentication mechanisms: none, low level (a password), high level (a challenge each way)."""
 
     NONE = 0
     LLS = 1
+    HLS_MAKER = 2
+    HLS_MD5 = 3
+    HLS_SHA1 = 4
     HLS_GMAC = 5
+    HLS_SHA256 = 6
+    HLS_ECDSA = 7
+
+    @property
+    def high(self) -> bool:
+        """Whether it is proved by answering a challenge."""
+        return self >= Mechanism.HLS_MAKER
+
+    @property
+    def titled(self) -> bool:
+        """Whether the proof is bound to both system titles."""
+        return self >= Mechanism.HLS_GMAC
+
+    @property
+    def secret(self) -> bool:
+        """Whether it is proved by a shared secret of its own (the password of LLS among them)."""
+        return self in (1, 2, 3, 4, 6)
+
+    @property
+    def challenge_size(self) -> int:
+        """Octets of the challenges made here (8 to 64 are allowed; 32 to 64 for ECDSA)."""
+        return 32 if self is Mechanism.HLS_ECDSA else 16
 
 
 class Result(IntEnum):
@@ -424,7 +449,9 @@ def _read_context(whole: Element, fields: dict[int, Element]) -> Context:
 
 def _read_mechanism(name: Element | None) -> Mechanism:
     return (
-        Mechanism.NONE if name is None else Mechanism(_known(name, _MECHANISM, (0, 1, 5), "authentication mechanism"))
+        Mechanism.NONE
+        if name is None
+        else Mechanism(_known(name, _MECHANISM, tuple(Mechanism), "authentication mechanism"))
     )
 
 

@@ -5,6 +5,7 @@
     DlmsError                  anything below; ``offset`` is the byte at which decoding stopped, where there is one
     ├── Truncated              the bytes end before the value does
     ├── Malformed              the bytes contradict the encoding rules
+    │   └── Downgraded         protected less than was agreed: never read, whatever it says
     ├── Unsupported            well formed, but not something this implementation reads or writes
     ├── Refused                the peer answered with a data-access-result other than success
     ├── TagCheckFailed         the authentication tag does not match: wrong key, wrong system title or altered bytes
@@ -54,6 +55,10 @@ class Truncated(DlmsError):
 
 class Malformed(DlmsError):
     """The bytes contradict the encoding rules."""
+
+
+class Downgraded(Malformed):
+    """Protected less than the policy demands, or not at all, or not signed where a signature is expected."""
 
 
 class Unsupported(DlmsError):

@@ -18,7 +18,7 @@ from demeter.protocols.dlms.errors import (
     Truncated,
     Unsupported,
 )
-from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, suite_keys
+from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, plaintext, suite_keys
 from demeter.protocols.dlms.wrapper import unwrap_all
 
 
@@ -106,7 +106,7 @@ def _plain(raw: bytes, keys: SuiteKeys | None, title: bytes | None) -> bytes:
         return raw
     if keys is None:
         raise TagCheckFailed("the recorded frames are ciphered and no keys are given")
-    return keys.plaintext(title, raw)
+    return plaintext(keys, title, raw)
 
 
 def _single(answers: list[apdu.Apdu]) -> Outcome:

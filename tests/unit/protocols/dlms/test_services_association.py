@@ -362,7 +362,7 @@ def test_a_service_before_the_challenge_is_answered_is_not_allowed() -> None:
     client = Client(settings(48, CipherMode.GLO))
     exchange = client.associate()
     exchange.send(link.session.receive(48, next(exchange)))
-    client._line.open = True
+    client._open = True
     with pytest.raises(ServiceError):
         link.run(client.get(8, CLOCK, 2))
 
@@ -405,7 +405,7 @@ def test_a_wrong_answer_to_the_challenge_ends_the_association() -> None:
     proof = exchange.send(answer[:at] + bytes(16) + answer[at + 16 :])
     with pytest.raises(AssociationRejected, match="did not accept"):
         exchange.send(link.session.receive(48, proof))
-    client._line.open = True
+    client._open = True
     with pytest.raises(ServiceError):
         link.run(client.get(8, CLOCK, 2))
 

@@ -183,7 +183,7 @@ def test_recorded_frames_of_another_service_are_malformed() -> None:
 
 
 def test_recorded_ciphered_frames_need_the_keys() -> None:
-    sealed = wrap(protect(KEYS, METER, 5, bytes.fromhex("c401c1000600000001"), general=True), 1, 48)
+    sealed = wrap(protect(KEYS, METER, 5, bytes.fromhex("c401c1000600000001"), mode=CipherMode.GENERAL_GLO), 1, 48)
     assert open_get_response(sealed, EK, AK) == bytes.fromhex("0600000001")
     for keys in ((), (bytes(16), AK), (EK, bytes(16)), (EK, AK, READER)):
         with pytest.raises(TagCheckFailed):

@@ -19,22 +19,27 @@ from demeter.protocols.dlms.replay import open_get_values
 from demeter.protocols.dlms.security import (
     GLO_OF,
     Channel,
+    CipherMode,
     Counters,
+    KeySet,
     Opened,
     Protection,
     envelope,
     open_many,
+    plaintext,
     protect,
     suite_keys,
     unprotect,
 )
 
-KEYS = suite_keys(bytes(range(16)), bytes(range(0xD0, 0xE0)))
+KEYSET = KeySet(bytes(range(16)), bytes(range(0xD0, 0xE0)))
+KEYS = KEYSET.sealing
 TITLE = bytes.fromhex("4D4D4D0000BC614E")
 CLIENT_TITLE = bytes.fromhex("4D4D4D0000000001")
 COUNTER = 0x01234567
 INITIATE = bytes.fromhex("01011000112233445566778899AABBCCDDEEFF0000065F1F0400007E1F04B0")
 GET = bytes.fromhex("C0010000080000010000FF0200")
+MODES = {False: CipherMode.GLO, True: CipherMode.GENERAL_GLO}
 
 titles = st.binary(min_size=8, max_size=8)
 keys = st.binary(min_size=16, max_size=16)
@@ -81,7 +86,7 @@ def test_what_is_sealed_opens(ek: bytes, ak: bytes, title: bytes, counter: int, 
 @given(titles, counters, st.sampled_from(sorted(GLO_OF)), st.binary(max_size=400), st.booleans())
 def test_every_service_is_protected_both_ways(title: bytes, counter: int, tag: int, rest: bytes, general: bool) -> None:
     plain = bytes((tag,)) + rest
-    sealed = protect(KEYS, title, counter, plain, general=general)
+    sealed = protect(KEYS, title, counter, plain, mode=MODES[general])
     assert sealed[0] == (0xDB if general else GLO_OF[tag])
     assert unprotect(KEYS, title, sealed) == Opened(plain, counter, 0x30)
     assert (envelope(sealed).title == title) is general
@@ -91,7 +96,7 @@ def test_every_service_is_protected_both_ways(title: bytes, counter: int, tag: i
 
 @pytest.mark.parametrize("general", [False, True])
 def test_any_altered_octet_is_found(general: bool) -> None:
-    sealed = protect(KEYS, TITLE, COUNTER, GET, general=general)
+    sealed = protect(KEYS, TITLE, COUNTER, GET, mode=MODES[general])
     for at in range(len(sealed)):
         for bit in range(8):
             altered = sealed[:at] + bytes((sealed[at] ^ 1 << bit,)) + sealed[at + 1 :]
@@ -101,7 +106,7 @@ def test_any_altered_octet_is_found(general: bool) -> None:
 
 @pytest.mark.parametrize("general", [False, True])
 def test_a_cut_anywhere_is_truncated_with_its_offset(general: bool) -> None:
-    sealed = protect(KEYS, TITLE, COUNTER, GET, general=general)
+    sealed = protect(KEYS, TITLE, COUNTER, GET, mode=MODES[general])
     for cut in range(len(sealed)):
         with pytest.raises(Truncated) as caught:
             unprotect(KEYS, TITLE, sealed[:cut])
@@ -123,7 +128,7 @@ def test_an_octet_behind_the_apdu_is_malformed() -> None:
 
 
 def test_a_wrong_key_or_title_is_a_failed_tag_check() -> None:
-    sealed = protect(KEYS, TITLE, COUNTER, GET, general=True)
+    sealed = protect(KEYS, TITLE, COUNTER, GET, mode=CipherMode.GENERAL_GLO)
     other = suite_keys(bytes(16), bytes(range(0xD0, 0xE0)))
     without = suite_keys(bytes(range(16)), bytes(16))
     for attempt in ((other, TITLE), (without, TITLE), (KEYS, CLIENT_TITLE)):
@@ -152,7 +157,7 @@ def test_other_suites_the_broadcast_key_and_compression_are_unsupported(control:
 @pytest.mark.parametrize("protection", [Protection.AUTHENTICATED, Protection.ENCRYPTED])
 def test_a_channel_accepts_nothing_less_than_authenticated_and_encrypted(protection: Protection) -> None:
     body = KEYS.seal(TITLE, COUNTER, GET, protection)
-    channel = Channel(KEYS, CLIENT_TITLE, TITLE, Counters())
+    channel = Channel(KEYSET, CLIENT_TITLE, TITLE, Counters())
     with pytest.raises(Malformed):
         channel.open(b"\xc8" + bytes((len(body),)) + body)
 
@@ -175,14 +180,14 @@ def test_counters_are_accepted_strictly_increasing(received: list[int]) -> None:
 
 def test_a_counter_whose_tag_fails_is_not_taken() -> None:
     sealed = protect(KEYS, TITLE, 7, GET)
-    channel = Channel(KEYS, CLIENT_TITLE, TITLE, Counters())
+    channel = Channel(KEYSET, CLIENT_TITLE, TITLE, Counters())
     with pytest.raises(TagCheckFailed):
         channel.open(sealed[:-1] + bytes((sealed[-1] ^ 1,)))
     assert channel.open(sealed) == GET
 
 
 def test_a_used_up_counter_is_never_wrapped_around() -> None:
-    channel = Channel(KEYS, TITLE, None, Counters(sent=0xFFFF_FFFE))
+    channel = Channel(KEYSET, TITLE, None, Counters(sent=0xFFFF_FFFE))
     channel.seal(GET)
     for _ in range(2):
         with pytest.raises(Malformed, match="keys must be changed"):
@@ -191,7 +196,7 @@ def test_a_used_up_counter_is_never_wrapped_around() -> None:
 
 def test_a_batch_opens_each_and_keeps_failures_in_their_places() -> None:
     other = suite_keys(bytes(16), bytes(16))
-    sealed = [protect(KEYS, TITLE, n, GET, general=True) for n in range(3)]
+    sealed = [protect(KEYS, TITLE, n, GET, mode=CipherMode.GENERAL_GLO) for n in range(3)]
     first, second, third = open_many([(KEYS, None, sealed[0]), (other, None, sealed[1]), (KEYS, TITLE, sealed[2])])
     assert (first, third) == (GET, GET)
     assert isinstance(second, TagCheckFailed)
@@ -201,7 +206,8 @@ def test_a_batch_of_responses_gives_values_and_typed_refusals() -> None:
     value = bytes.fromhex("060004C2C0")
     plain = ["C401C100" + value.hex(), "C401C10104", "C402C10100000001000106", "C0010000080000010000FF0200", "C401C100"]
     batch = [
-        (KEYS, TITLE, protect(KEYS, TITLE, n, bytes.fromhex(octets), general=True)) for n, octets in enumerate(plain)
+        (KEYS, TITLE, protect(KEYS, TITLE, n, bytes.fromhex(octets), mode=CipherMode.GENERAL_GLO))
+        for n, octets in enumerate(plain)
     ]
     first, second, third, fourth, fifth, sixth = open_get_values([*batch, (KEYS, TITLE, b"\xdb")])
     assert first == value
@@ -215,18 +221,18 @@ def test_a_batch_of_responses_gives_values_and_typed_refusals() -> None:
 @pytest.mark.parametrize("general", [False, True])
 @pytest.mark.parametrize("size", [1, 200, 230, 231, 238, 239, 255, 300, 70_000])
 def test_the_short_way_gives_what_the_long_way_gives(general: bool, size: int) -> None:
-    sealed = protect(KEYS, TITLE, COUNTER, GET[:1] * size, general=general)
-    assert KEYS.plaintext(TITLE, sealed) == unprotect(KEYS, TITLE, sealed).plaintext == GET[:1] * size
+    sealed = protect(KEYS, TITLE, COUNTER, GET[:1] * size, mode=MODES[general])
+    assert plaintext(KEYS, TITLE, sealed) == unprotect(KEYS, TITLE, sealed).plaintext == GET[:1] * size
 
 
 @pytest.mark.parametrize("general", [False, True])
 def test_the_short_way_refuses_what_the_long_way_refuses(general: bool) -> None:
-    sealed = protect(KEYS, TITLE, COUNTER, GET[:1] * 300, general=general)
+    sealed = protect(KEYS, TITLE, COUNTER, GET[:1] * 300, mode=MODES[general])
     altered = [sealed[:at] + bytes((sealed[at] ^ 1 << bit,)) + sealed[at + 1 :] for at in range(40) for bit in range(8)]
     attempts = [(TITLE, octets) for octets in (*altered, sealed[:-1], sealed + b"\x00", sealed[:100])]
     for title, octets in [*attempts, (CLIENT_TITLE, sealed), *([] if general else [(None, sealed)])]:
         with pytest.raises(DlmsError) as short:
-            KEYS.plaintext(title, octets)
+            plaintext(KEYS, title, octets)
         with pytest.raises(DlmsError) as long:
             unprotect(KEYS, title, octets)
         assert (type(short.value), str(short.value)) == (type(long.value), str(long.value))

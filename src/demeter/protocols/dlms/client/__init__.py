@@ -21,10 +21,11 @@ association goes on; an exchange left in the middle leaves nothing behind here, 
 the next.
 """
 
-from demeter.protocols.dlms.client.carrier import WAIT, Quiet
+from demeter.protocols.dlms.association import PROPOSED, ClientSettings, Exchange
+from demeter.protocols.dlms.client.carrier import MAX_VALUE, WAIT, Quiet
 from demeter.protocols.dlms.client.facade import Client
 from demeter.protocols.dlms.client.mixing import Access
-from demeter.protocols.dlms.client.settings import MAX_VALUE, PROPOSED, CipherMode, ClientSettings, Exchange
+from demeter.protocols.dlms.security import CipherMode
 
 __all__ = [
     "MAX_VALUE",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from demeter.protocols.dlms import apdu, axdr
 from demeter.protocols.dlms.acse import Conformance
 from demeter.protocols.dlms.apdu import NULL, ActionReply, ActionResult, MethodRef, encode_list
+from demeter.protocols.dlms.association import Exchange
 from demeter.protocols.dlms.client.blocks import Pieces, send_in_blocks
 from demeter.protocols.dlms.client.line import Line, refusal
-from demeter.protocols.dlms.client.settings import Exchange
 from demeter.protocols.dlms.errors import DataAccessResult, DlmsError, Malformed, Refused, Unsupported
 
 BLOCKS = Conformance.BLOCK_TRANSFER_WITH_ACTION

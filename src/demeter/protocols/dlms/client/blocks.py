@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from demeter.protocols.dlms import apdu
 from demeter.protocols.dlms.apdu import BLOCK_OVERHEAD, DataBlock
+from demeter.protocols.dlms.association import Exchange
+from demeter.protocols.dlms.client.carrier import MAX_VALUE
 from demeter.protocols.dlms.client.line import Line
-from demeter.protocols.dlms.client.settings import MAX_VALUE, Exchange
 from demeter.protocols.dlms.errors import Malformed, Unsupported
 
 

@@ -7,9 +7,12 @@ from typing import Final
 
 from demeter.protocols.dlms.apdu import GENERAL_BLOCK_OVERHEAD, GENERAL_BLOCK_TRANSFER, GeneralBlock
 from demeter.protocols.dlms.apdu.general_block import read_general_block
-from demeter.protocols.dlms.client.settings import MAX_VALUE, Exchange
+from demeter.protocols.dlms.association import Exchange
 from demeter.protocols.dlms.errors import Malformed, Truncated
 from demeter.protocols.dlms.transfer import Incoming, Outgoing
+
+MAX_VALUE: Final = 4 * 1024 * 1024
+"""Longest attribute value put together from blocks, in octets: a year of a wide 15-minute profile is far below."""
 
 MAX_IDLE: Final = 4
 """Turns of a block transfer without anything new after which it is given up."""

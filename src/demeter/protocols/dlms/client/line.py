@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections import deque
 from typing import Final
 
-from demeter.protocols.dlms import acse, apdu
+from demeter.protocols.dlms import apdu
 from demeter.protocols.dlms.acse import Conformance
 from demeter.protocols.dlms.apdu import DATA_NOTIFICATION, EVENT_NOTIFICATION, Notification
+from demeter.protocols.dlms.association import ClientAssociation, ClientSettings, Exchange
 from demeter.protocols.dlms.client.carrier import WAIT, Limits, carry
-from demeter.protocols.dlms.client.settings import CipherMode, ClientSettings, Exchange
 from demeter.protocols.dlms.errors import (
     AssociationRejected,
     DataAccessResult,
     DlmsError,
+    Downgraded,
     Malformed,
     Refused,
     Replayed,
     ServiceError,
     TagCheckFailed,
 )
-from demeter.protocols.dlms.security import GLO_OF, Channel, Counters, is_ciphered
+from demeter.protocols.dlms.security import is_ciphered
 
 CONFIRMED_HIGH: Final = 0xC0
 """Invoke-id-and-priority: confirmed service, high priority; the invoke id is in the low four bits."""
@@ -35,19 +37,14 @@ _ERRORS: Final = (b"\xd8", b"\x0e")
 _UNASKED: Final = (DATA_NOTIFICATION, EVENT_NOTIFICATION)
 
 
-class Line:
-    """The state of one association at the client's side."""
+class Line(ClientAssociation, ABC):
+    """An association and how requests go over it; :mod:`.facade` adds the services."""
 
-    __slots__ = ("_invoke", "_long_invoke", "channel", "counters", "notifications", "open", "server", "settings")
+    __slots__ = ("_long_invoke", "_notifications")
 
     def __init__(self, settings: ClientSettings) -> None:
-        self.settings = settings
-        self.counters = Counters(settings.invocation_counter - 1, settings.server_counter)
-        self.channel: Channel | None = None
-        self.server: acse.InitiateResponse | None = None
-        self.notifications: deque[Notification] = deque(maxlen=MAX_NOTIFICATIONS)
-        self.open = False
-        self._invoke = 0
+        super().__init__(settings)
+        self._notifications: deque[Notification] = deque(maxlen=MAX_NOTIFICATIONS)
         self._long_invoke = 0
 
     def next_invoke(self) -> int:
@@ -62,39 +59,36 @@ class Line:
 
     def agreed(self, service: Conformance) -> bool:
         """Whether the meter agreed to a service that was proposed."""
-        both = Conformance(0) if self.server is None else self.server.conformance & self.settings.conformance
+        both = Conformance(0) if self._server is None else self._server.conformance & self._settings.conformance
         return service in both
 
     @property
     def room(self) -> int:
         """Octets a plain request may have so that it fits the meter's APDU size after protection."""
-        return self._pdu - (0 if self.channel is None else self.channel.overhead)
+        return self._pdu - (0 if self._channel is None else self._channel.overhead)
 
     @property
     def _pdu(self) -> int:
-        return (self.server.max_pdu if self.server else 0) or 0xFFFF
+        return (self._server.max_pdu if self._server else 0) or 0xFFFF
 
     def fits(self, request: bytes, blocks: Conformance) -> bool:
         """Whether a request goes in one piece, or in general blocks because its own ``blocks`` are not agreed on."""
         if len(request) <= self.room:
             return True
         general = self.agreed(Conformance.GENERAL_BLOCK_TRANSFER)
-        return general and (self.settings.window > 1 or not self.agreed(blocks))
+        return general and (self._settings.window > 1 or not self.agreed(blocks))
 
     def ask(self, request: bytes) -> Exchange[bytes]:
         """Send one plain APDU, protected as agreed, and return the plain APDU of the answer.
 
-        Notifications that come instead are kept in :attr:`notifications` and passed over.
+        Notifications that come instead are kept and passed over.
         """
-        if not self.open:
+        if not self._open:
             raise AssociationRejected("no association is open")
-        channel = self.channel
+        channel = self._channel
         general = self.agreed(Conformance.GENERAL_BLOCK_TRANSFER)
-        sealed = request
-        if channel is not None:
-            special = request[0] in GLO_OF and self.settings.cipher is not CipherMode.GENERAL_GLO
-            sealed = channel.seal(request, general=not special)
-        answer = self._opened((yield from carry(sealed, Limits(general, self._pdu, self.settings.window))))
+        sealed = request if channel is None else channel.seal(request)
+        answer = self._opened((yield from carry(sealed, Limits(general, self._pdu, self._settings.window))))
         for _ in range(MAX_UNASKED):
             if not answer or answer[0] not in _UNASKED:
                 return answer
@@ -105,14 +99,14 @@ class Line:
     def _opened(self, raw: bytes) -> bytes:
         """The plain APDU of what came."""
         ciphered = is_ciphered(raw)
-        if self.channel is None:
+        if self._channel is None:
             if ciphered:
                 raise Malformed("a protected answer in an unprotected association", offset=0)
             return raw
         if ciphered:
-            return self.channel.open(raw)
+            return self._channel.open(raw)
         if raw[:1] not in _ERRORS:
-            raise Malformed("an unprotected answer in a protected association", offset=0)
+            raise Downgraded("an unprotected answer in a protected association", offset=0)
         return raw
 
     def _keep(self, raw: bytes) -> None:
@@ -121,22 +115,22 @@ class Line:
         except DlmsError:
             return  # it is no answer, and nobody asked for it
         if isinstance(unasked, Notification):
-            self.notifications.append(unasked)
+            self._notifications.append(unasked)
 
     def call(self, request: bytes, invoke: int) -> Exchange[apdu.Response]:
         """Send one service request and return the answer that belongs to it.
 
         Raises:
-            TagCheckFailed, Replayed, ServiceError: as :meth:`checked`.
+            TagCheckFailed, Replayed, ServiceError: as :meth:`_checked`.
             Malformed: the answer belongs to another request, or is none.
         """
-        answer = self.checked(apdu.decode((yield from self.ask(request))))
+        answer = self._checked(apdu.decode((yield from self.ask(request))))
         mask = apdu.LONG_INVOKE_ID if isinstance(answer, apdu.AccessResponse) else 0x0F
         if (answer.invoke ^ invoke) & mask:
             raise Malformed("the answer belongs to another request", offset=2)
         return answer
 
-    def checked(self, answer: apdu.Apdu) -> apdu.Response:
+    def _checked(self, answer: apdu.Apdu) -> apdu.Response:
         """Raise what an error APDU means.
 
         Raises:
@@ -149,8 +143,8 @@ class Line:
                 raise TagCheckFailed("the meter could not decipher the request: it has other keys")
             if answer.service is apdu.ServiceFault.INVOCATION_COUNTER_ERROR:
                 raise Replayed(
-                    f"invocation counter {self.counters.sent} was sent, the meter is already at {answer.counter}",
-                    received=self.counters.sent,
+                    f"invocation counter {self._counters.sent} was sent, the meter is already at {answer.counter}",
+                    received=self._counters.sent,
                     last=answer.counter,
                 )
             words = f"{answer.state.name}, {answer.service.name}".lower().replace("_", " ")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from demeter.protocols.dlms import apdu
 from demeter.protocols.dlms.acse import Conformance
 from demeter.protocols.dlms.apdu import NULL, AccessKind, AccessTarget, AttributeRef, MethodRef
+from demeter.protocols.dlms.association import Exchange
 from demeter.protocols.dlms.client.line import Line, refusal
-from demeter.protocols.dlms.client.settings import Exchange
 from demeter.protocols.dlms.errors import Malformed, Refused, Unsupported
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from demeter.protocols.dlms import apdu
 from demeter.protocols.dlms.acse import Conformance
 from demeter.protocols.dlms.apdu import AttributeRef, GetBlock, GetListResponse, GetResponse, Outcome
+from demeter.protocols.dlms.association import Exchange
 from demeter.protocols.dlms.client.blocks import Pieces
 from demeter.protocols.dlms.client.line import Line, refusal
-from demeter.protocols.dlms.client.settings import Exchange
 from demeter.protocols.dlms.errors import DataAccessResult, Malformed, Refused
 
 

@@ -4,8 +4,7 @@ A request never raises: what cannot be served is answered by an exception-respon
 action-result, and the association goes on.
 """
 
-from demeter.protocols.dlms.server.session import ServerSession
-from demeter.protocols.dlms.server.settings import (
+from demeter.protocols.dlms.admission import (
     CLOCK,
     INVOCATION_COUNTERS,
     OFFERED,
@@ -15,10 +14,12 @@ from demeter.protocols.dlms.server.settings import (
     SERIAL,
     UTILITY_SAP,
     Association,
-    ObjectModel,
-    SelectiveWriting,
+    MeterKeys,
+    Rule,
     ServerSettings,
 )
+from demeter.protocols.dlms.server.model import ObjectModel, SelectiveWriting
+from demeter.protocols.dlms.server.session import ServerSession
 
 __all__ = [
     "CLOCK",
@@ -30,7 +31,9 @@ __all__ = [
     "SERIAL",
     "UTILITY_SAP",
     "Association",
+    "MeterKeys",
     "ObjectModel",
+    "Rule",
     "SelectiveWriting",
     "ServerSession",
     "ServerSettings",

@@ -23,7 +23,7 @@ BLOCKS: Final = Conformance.BLOCK_TRANSFER_WITH_ACTION
 
 def act(state: State, objects: Objects, request: apdu.ActionRequest) -> apdu.Apdu:
     """Invoke one method."""
-    return _reply(state, request.invoke, objects.invoke(state.association, request.method, request.parameter))
+    return _reply(state, request.invoke, objects.invoke(state, request.method, request.parameter))
 
 
 def act_list(state: State, objects: Objects, request: apdu.ActionListRequest) -> apdu.Apdu:
@@ -135,8 +135,7 @@ def _methods(upload: Upload) -> tuple[MethodRef, ...] | None:
 def _invoke_all(
     state: State, objects: Objects, methods: tuple[MethodRef, ...], parameters: tuple[bytes, ...]
 ) -> tuple[ActionReply, ...]:
-    who = state.association
     return tuple(
-        objects.invoke(who, method, None if parameter == NULL else parameter)
+        objects.invoke(state, method, None if parameter == NULL else parameter)
         for method, parameter in zip(methods, parameters, strict=True)
     )

@@ -18,7 +18,7 @@ _BLOCK_HEADER: Final = 12
 
 def get(state: State, objects: Objects, request: apdu.GetRequest) -> apdu.Apdu:
     """Read one attribute."""
-    value = objects.read(state.association, request.attribute)
+    value = objects.read(state, request.attribute)
     if isinstance(value, bytes) and not state.fits(len(value) + 4, BLOCKS):
         return _in_blocks(state, request.invoke, value)
     return apdu.GetResponse(request.invoke, value)
@@ -28,7 +28,7 @@ def get_list(state: State, objects: Objects, request: apdu.GetListRequest) -> ap
     """Read several attributes."""
     if Conformance.MULTIPLE_REFERENCES not in state.conformance:
         return not_supported()
-    results = tuple(objects.read(state.association, attribute) for attribute in request.attributes)
+    results = tuple(objects.read(state, attribute) for attribute in request.attributes)
     encoded = apdu.encode_results(results)
     if state.fits(len(encoded) + 3, BLOCKS):
         return apdu.GetListResponse(request.invoke, results)

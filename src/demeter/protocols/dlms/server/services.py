@@ -8,44 +8,43 @@ from __future__ import annotations
 
 from demeter.protocols.dlms import apdu, axdr, data
 from demeter.protocols.dlms.acse import Conformance
+from demeter.protocols.dlms.admission import INVOCATION_COUNTERS, PUBLIC_SAP, UTILITY_SAP, MeterKeys, ServerSettings
 from demeter.protocols.dlms.apdu import NULL, AccessKind, ActionReply, ActionResult, AttributeRef, MethodRef, Outcome
 from demeter.protocols.dlms.errors import DataAccessResult, DlmsError, Malformed, Refused, Truncated
-from demeter.protocols.dlms.security import Counters
-from demeter.protocols.dlms.server.settings import (
-    INVOCATION_COUNTERS,
-    PUBLIC_SAP,
-    UTILITY_SAP,
-    Association,
-    ObjectModel,
-    SelectiveWriting,
-    ServerSettings,
-)
+from demeter.protocols.dlms.security.rekey import SECURITY_SETUP
+from demeter.protocols.dlms.security_setup import SECURITY_SETUPS, SecuritySetup
+from demeter.protocols.dlms.server.model import ObjectModel, SelectiveWriting
 from demeter.protocols.dlms.server.state import State
 
 
 class Objects:
     """The objects as one association may see them."""
 
-    __slots__ = ("_counters", "_model", "_settings")
+    __slots__ = ("_keys", "_model", "_settings", "_setup")
 
-    def __init__(self, model: ObjectModel, settings: ServerSettings, counters: Counters) -> None:
+    def __init__(self, model: ObjectModel, settings: ServerSettings, keys: MeterKeys) -> None:
         self._model = model
         self._settings = settings
-        self._counters = counters
+        self._keys = keys
+        self._setup = SecuritySetup(settings, keys)
 
-    def read(self, association: Association, target: AttributeRef) -> Outcome:
+    def read(self, state: State, target: AttributeRef) -> Outcome:
         """Read an attribute."""
+        association = state.association
         if association.client_sap == PUBLIC_SAP and target.obis not in self._settings.public_objects:
             return DataAccessResult.READ_WRITE_DENIED
         try:
             if target.obis in INVOCATION_COUNTERS:
                 return self._counter_object(target)
+            if _is_setup(target):
+                return self._setup.get(target.obis, target.attribute, state.channel)
             return self._model.get(association, target.class_id, target.obis, target.attribute, target.selection)
         except DlmsError as error:
             return result_of(error)
 
-    def write(self, association: Association, target: AttributeRef, value: bytes) -> DataAccessResult:
+    def write(self, state: State, target: AttributeRef, value: bytes) -> DataAccessResult:
         """Write an attribute, or a part of it where the model can."""
+        association = state.association
         if association.client_sap != UTILITY_SAP or target.obis in INVOCATION_COUNTERS:
             return DataAccessResult.READ_WRITE_DENIED
         model, where = self._model, (association, target.class_id, target.obis, target.attribute)
@@ -60,12 +59,16 @@ class Objects:
             return result_of(error)
         return DataAccessResult.SUCCESS
 
-    def invoke(self, association: Association, target: MethodRef, parameter: bytes | None) -> ActionReply:
+    def invoke(self, state: State, target: MethodRef, parameter: bytes | None) -> ActionReply:
         """Invoke a method."""
+        association = state.association
         if association.client_sap != UTILITY_SAP:
             return ActionReply(ActionResult.READ_WRITE_DENIED)
         try:
-            value = self._model.action(association, target.class_id, target.obis, target.method, parameter)
+            if _is_setup(target):
+                value = self._setup.invoke(target.method, parameter, state.channel)
+            else:
+                value = self._model.action(association, target.class_id, target.obis, target.method, parameter)
         except DlmsError as error:
             return ActionReply(action_result_of(error))
         return ActionReply(ActionResult.SUCCESS, value)
@@ -76,8 +79,12 @@ class Objects:
         if target.attribute == 1:
             return axdr.encode(data.octets(target.obis.to_bytes()))
         if target.attribute == 2:
-            return axdr.encode(data.u32(self._counters.received))
+            return axdr.encode(data.u32(self._keys.counters.received))
         raise Refused(DataAccessResult.OBJECT_UNDEFINED)
+
+
+def _is_setup(target: AttributeRef | MethodRef) -> bool:
+    return target.class_id == SECURITY_SETUP and target.obis in SECURITY_SETUPS
 
 
 def result_of(error: DlmsError) -> DataAccessResult:
@@ -131,11 +138,11 @@ def _skipped(kind: AccessKind) -> DataAccessResult | ActionResult:
 def _part(
     state: State, objects: Objects, target: apdu.AccessTarget, value: bytes
 ) -> tuple[DataAccessResult | ActionResult, bytes]:
-    who, what = state.association, target.target
+    what = target.target
     if isinstance(what, MethodRef):
-        reply = objects.invoke(who, what, None if value == NULL else value)
+        reply = objects.invoke(state, what, None if value == NULL else value)
         return reply.result, reply.value if isinstance(reply.value, bytes) else NULL
     if target.kind is AccessKind.SET:
-        return objects.write(who, what, value), NULL
-    outcome = objects.read(who, what)
+        return objects.write(state, what, value), NULL
+    outcome = objects.read(state, what)
     return (outcome, NULL) if isinstance(outcome, DataAccessResult) else (DataAccessResult.SUCCESS, outcome)

@@ -6,12 +6,11 @@ few named objects), 32 reader (password; may be ciphered; reads), 48 utility (HL
 
 from __future__ import annotations
 
-import hmac
-import secrets
 from typing import Final
 
 from demeter.protocols.dlms import acse, apdu, axdr, data
 from demeter.protocols.dlms.acse import Conformance, Context, Diagnostic, Mechanism, Result
+from demeter.protocols.dlms.admission import Admission, Admitted, MeterKeys, ServerSettings
 from demeter.protocols.dlms.apdu import MAX_WINDOW, ActionResult, Notification, ServiceFault, StateError
 from demeter.protocols.dlms.apdu.general_block import GENERAL_BLOCK_TRANSFER, read_general_block
 from demeter.protocols.dlms.errors import (
@@ -22,29 +21,15 @@ from demeter.protocols.dlms.errors import (
     TagCheckFailed,
     Unsupported,
 )
-from demeter.protocols.dlms.security import GENERAL_GLO, GLO_OF, Channel, Counters, is_ciphered, suite_keys
+from demeter.protocols.dlms.obis import Obis
+from demeter.protocols.dlms.security import Counters, is_ciphered
 from demeter.protocols.dlms.server.dispatch import serve
 from demeter.protocols.dlms.server.general import GeneralTransfer
+from demeter.protocols.dlms.server.model import ObjectModel
 from demeter.protocols.dlms.server.services import Objects
-from demeter.protocols.dlms.server.settings import (
-    CHALLENGE_SIZE,
-    CURRENT_ASSOCIATION,
-    PUBLIC_SAP,
-    READER_SAP,
-    SMALLEST_PDU,
-    UTILITY_SAP,
-    Association,
-    ObjectModel,
-    ServerSettings,
-)
 from demeter.protocols.dlms.server.state import State
 
-_RULES: Final[dict[int, tuple[Mechanism, tuple[bool, ...]]]] = {
-    PUBLIC_SAP: (Mechanism.NONE, (False,)),
-    READER_SAP: (Mechanism.LLS, (False, True)),
-    UTILITY_SAP: (Mechanism.HLS_GMAC, (True,)),
-}
-"""Client address: its mechanism, and whether its association may be ciphered."""
+CURRENT_ASSOCIATION: Final = Obis(0, 0, 40, 0, 0, 255)
 
 _ACSE: Final = (bytes((acse.AARQ,)), bytes((acse.RLRQ,)))
 _GENERAL: Final = bytes((GENERAL_BLOCK_TRANSFER,))
@@ -53,16 +38,24 @@ _GENERAL: Final = bytes((GENERAL_BLOCK_TRANSFER,))
 class ServerSession:
     """The associations over one connection.
 
-    ``counters`` belong to the meter, not to the connection: hand the same object to all sessions of a meter, so that a
-    counter once accepted stays refused. They default to fresh ones (0 sent, 0 received).
+    ``keys`` and their counters belong to the meter, not to the connection: hand the same object to all sessions of a
+    meter, so that a counter once accepted stays refused and new keys are in force everywhere. By default they are made
+    from the settings, with ``counters`` or fresh ones (0 sent, 0 received).
     """
 
-    __slots__ = ("_counters", "_objects", "_settings", "_states")
+    __slots__ = ("_admission", "_objects", "_settings", "_states")
 
-    def __init__(self, model: ObjectModel, settings: ServerSettings, counters: Counters | None = None) -> None:
+    def __init__(
+        self,
+        model: ObjectModel,
+        settings: ServerSettings,
+        counters: Counters | None = None,
+        keys: MeterKeys | None = None,
+    ) -> None:
         self._settings = settings
-        self._counters = Counters(0, 0) if counters is None else counters
-        self._objects = Objects(model, settings, self._counters)
+        held = MeterKeys(settings, counters) if keys is None else keys
+        self._admission = Admission(settings, held)
+        self._objects = Objects(model, settings, held)
         self._states: dict[int, State] = {}
 
     def receive(self, client_sap: int, request: bytes) -> bytes:
@@ -87,7 +80,7 @@ class ServerSession:
         except DlmsError as error:
             return [_failure(error)]
 
-    def notify(self, client_sap: int, notification: Notification, *, general: bool = True) -> bytes:
+    def notify(self, client_sap: int, notification: Notification) -> bytes:
         """The APDU that tells the associated client something unasked, protected as the association is.
 
         Raises:
@@ -96,9 +89,10 @@ class ServerSession:
         state = self._states.get(client_sap)
         event = isinstance(notification, apdu.EventNotification)
         needed = Conformance.EVENT_NOTIFICATION if event else Conformance.DATA_NOTIFICATION
-        if state is None or state.challenge or needed not in state.conformance:
+        if state is None or state.admitted.challenge or needed not in state.conformance:
             raise Unsupported("the client has no association that takes such notifications")
-        return self._sealed(state, notification.encode(), general=general)
+        plain = notification.encode()
+        return plain if state.channel is None else state.channel.seal(plain)
 
     # Associations
 
@@ -113,71 +107,13 @@ class ServerSession:
             return _rejected(Diagnostic.NO_REASON_GIVEN)
         if not isinstance(asked, acse.AssociationRequest):
             return _rejected(Diagnostic.NO_REASON_GIVEN)
-        reason = self._objection(sap, asked)
-        if reason is not None:
-            return _rejected(reason)
         try:
-            state = self._open(sap, asked)
+            admitted = self._admission.open(sap, asked)
         except AssociationRejected as error:
             return _rejected(Diagnostic(error.diagnostic or Diagnostic.NO_REASON_GIVEN))
-        self._states[sap] = state
-        agreed = acse.InitiateResponse(state.conformance, self._settings.max_pdu).encode()
-        if state.channel is not None:
-            agreed = state.channel.seal(agreed)
-        high = asked.mechanism is Mechanism.HLS_GMAC
-        return acse.AssociationResponse(
-            asked.context,
-            Result.ACCEPTED,
-            Diagnostic.AUTHENTICATION_REQUIRED if high else Diagnostic.NULL,
-            agreed,
-            asked.mechanism if high else Mechanism.NONE,
-            state.challenge if high else None,
-            self._settings.system_title if state.channel is not None else None,
-        ).encode()
-
-    def _objection(self, sap: int, asked: acse.AssociationRequest) -> Diagnostic | None:
-        """Why this client does not get an association of this kind."""
-        ciphered = asked.context is Context.CIPHERED
-        mechanism, protections = _RULES.get(sap, (None, ()))
-        secret = asked.authentication or b""
-        objections = (
-            (mechanism is None, Diagnostic.NO_REASON_GIVEN),
-            (asked.mechanism is not mechanism, Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED),
-            (ciphered not in protections, Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED),
-            (ciphered and asked.system_title is None, Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED),
-            (
-                mechanism is Mechanism.LLS and not hmac.compare_digest(secret, self._settings.password),
-                Diagnostic.AUTHENTICATION_FAILURE,
-            ),
-            (mechanism is Mechanism.HLS_GMAC and not 8 <= len(secret) <= 64, Diagnostic.AUTHENTICATION_FAILURE),
-        )
-        return next((diagnostic for objects, diagnostic in objections if objects), None)
-
-    def _open(self, sap: int, asked: acse.AssociationRequest) -> State:
-        channel = None
-        information = asked.user_information
-        if asked.context is Context.CIPHERED:
-            keys = suite_keys(self._settings.encryption_key, self._settings.authentication_key)
-            channel = Channel(keys, self._settings.system_title, asked.system_title, self._counters)
-            information = channel.open(information)
-        proposed = acse.decode_initiate_request(information)
-        client_pdu = proposed.max_pdu or 0xFFFF
-        if proposed.version != acse.DLMS_VERSION or client_pdu < SMALLEST_PDU:
-            raise AssociationRejected(
-                "this DLMS version or APDU size is not served", diagnostic=Diagnostic.NO_REASON_GIVEN
-            )
-        settings = self._settings
-        state = State(
-            Association(sap, asked.mechanism, channel is not None),
-            channel,
-            proposed.conformance & settings.conformance,
-            client_pdu,
-            GeneralTransfer(client_pdu, settings.window, settings.max_transfer),
-        )
-        if asked.mechanism is Mechanism.HLS_GMAC:
-            state.challenge = secrets.token_bytes(CHALLENGE_SIZE)
-            state.theirs = asked.authentication or b""
-        return state
+        response = self._admission.response(asked, admitted)
+        self._states[sap] = self._state_of(admitted)
+        return response.encode()
 
     def _release(self, sap: int, request: bytes) -> bytes:
         asked = acse.decode_acse(request)
@@ -185,14 +121,26 @@ class ServerSession:
         if not isinstance(asked, acse.Release) or state is None:
             return _exception(ServiceFault.OPERATION_NOT_POSSIBLE)
         if state.channel is not None and asked.user_information is not None:
-            state.channel.open(asked.user_information)
+            state.channel.open_initiate(asked.user_information)
         del self._states[sap]
         return acse.Release(response=True).encode()
+
+    def _state(self, sap: int) -> State | None:
+        """Return the association of a client address; one that is pre-established begins with its first request."""
+        if sap not in self._states:
+            admitted = self._admission.pre_established(sap)
+            if admitted is not None:
+                self._states[sap] = self._state_of(admitted)
+        return self._states.get(sap)
+
+    def _state_of(self, admitted: Admitted) -> State:
+        settings = self._settings
+        return State(admitted, GeneralTransfer(admitted.max_pdu, settings.window, settings.max_transfer))
 
     # Services
 
     def _serve_blocks(self, sap: int, request: bytes, most: int) -> list[bytes]:
-        state = self._states.get(sap)
+        state = self._state(sap)
         if state is None or Conformance.GENERAL_BLOCK_TRANSFER not in state.conformance:
             return [_exception(ServiceFault.OPERATION_NOT_POSSIBLE)]
         taken = state.general.take(read_general_block(request), most)
@@ -203,12 +151,12 @@ class ServerSession:
         return [block.encode() for block in taken]
 
     def _serve(self, sap: int, request: bytes) -> list[bytes]:
-        state = self._states.get(sap)
+        state = self._state(sap)
         if state is None:
             return [_exception(ServiceFault.OPERATION_NOT_POSSIBLE)]
         state.whole = False
         answer = self._answered(state, request)
-        if len(answer) > state.max_pdu and Conformance.GENERAL_BLOCK_TRANSFER in state.conformance:
+        if len(answer) > state.admitted.max_pdu and Conformance.GENERAL_BLOCK_TRANSFER in state.conformance:
             return [block.encode() for block in state.general.begin(answer)]
         state.general.clear()
         return [answer]
@@ -217,23 +165,18 @@ class ServerSession:
         """The whole answer to a whole request, protected as it is."""
         channel = state.channel
         if channel is None:
-            return self._answer(state, apdu.decode(request), 0).encode()
+            return self._answer(state, apdu.decode(request), state.admitted.counters.received).encode()
         if not is_ciphered(request):
             return _exception(ServiceFault.OPERATION_NOT_POSSIBLE)
-        before = self._counters.received
-        answer = self._answer(state, apdu.decode(channel.open(request)), before)
+        before = channel.counters.received
+        answer = self._answer(state, apdu.decode(channel.open(request, follow=True)), before)
         plain = answer.encode()
         if isinstance(answer, apdu.ExceptionResponse):
             return plain
-        return self._sealed(state, plain, general=request[0] == GENERAL_GLO)
-
-    def _sealed(self, state: State, plain: bytes, *, general: bool) -> bytes:
-        if state.channel is None:
-            return plain
-        return state.channel.seal(plain, general=general or plain[0] not in GLO_OF)
+        return channel.seal(plain)
 
     def _answer(self, state: State, request: apdu.Apdu, before: int) -> apdu.Apdu:
-        if state.challenge:
+        if state.admitted.challenge:
             if isinstance(request, apdu.ActionRequest) and _is_proof(request):
                 return self._prove(state, request, before)
             return apdu.ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceFault.OPERATION_NOT_POSSIBLE)
@@ -241,21 +184,23 @@ class ServerSession:
 
     def _prove(self, state: State, request: apdu.ActionRequest, before: int) -> apdu.Apdu:
         """Passes 3 and 4 of HLS: check f(StoC), answer f(CtoS). After a wrong proof the association is gone."""
-        settings = self._settings
-        challenge, state.challenge = state.challenge, b""
+        admitted = state.admitted
+        prover, challenge, admitted.challenge = admitted.prover, admitted.challenge, b""
+        counters = admitted.counters
         try:
             proof = axdr.decode_all(request.parameter or b"")
-            if proof.tag is not data.Tag.OCTET_STRING or state.channel is None or state.channel.peer is None:
+            if proof.tag is not data.Tag.OCTET_STRING or prover is None:
                 raise Malformed("an answer to a challenge is an octet-string")
-            keys = suite_keys(settings.encryption_key, settings.authentication_key)
-            counter = keys.check_gmac(state.channel.peer, proof.value, challenge)
-            # The proof is made before the APDU that carries it is sealed, so its counter is the lower of the two.
-            Counters(received=before).check(counter)
+            used = prover.check(proof.value, challenge, admitted.theirs)
+            if used is not None:
+                # The proof is made before the APDU that carries it is sealed, so its counter is the lower of the two.
+                Counters(received=before).check(used)
+                counters.received = max(counters.received, used)
+            counter = counters.draw() if prover.mechanism is Mechanism.HLS_GMAC else 0
+            answer = prover.answer(admitted.theirs, challenge, counter)
         except DlmsError:
             self._states.pop(state.association.client_sap, None)
             return apdu.ActionResponse(request.invoke, ActionResult.OTHER_REASON)
-        self._counters.received = max(self._counters.received, counter)
-        answer = keys.gmac(settings.system_title, self._counters.draw(), state.theirs)
         return apdu.ActionResponse(request.invoke, ActionResult.SUCCESS, axdr.encode(data.octets(answer)))
 
 

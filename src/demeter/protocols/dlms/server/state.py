@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from demeter.protocols.dlms.acse import Conformance
+from demeter.protocols.dlms.admission import Admitted, Association
 from demeter.protocols.dlms.apdu import AttributeRef, DataBlock, MethodRef
 from demeter.protocols.dlms.security import Channel
 from demeter.protocols.dlms.server.general import GeneralTransfer
-from demeter.protocols.dlms.server.settings import Association
 
 
 @dataclass(slots=True)
@@ -41,27 +41,37 @@ class Upload:
 
 @dataclass(slots=True)
 class State:
-    """One open association. ``challenge`` is ours and ``theirs`` the client's until HLS is through.
+    """One open association and what is under way on it.
 
     ``general`` holds what comes and goes in general blocks; ``whole`` says that the present request came so, and its
     response goes so, whatever its length.
     """
 
-    association: Association
-    channel: Channel | None
-    conformance: Conformance
-    max_pdu: int
+    admitted: Admitted
     general: GeneralTransfer
-    challenge: bytes = b""
-    theirs: bytes = b""
     download: Download | None = None
     upload: Upload | None = None
     whole: bool = False
 
     @property
+    def association(self) -> Association:
+        """As whom the client speaks."""
+        return self.admitted.association
+
+    @property
+    def channel(self) -> Channel | None:
+        """What protects it, if anything."""
+        return self.admitted.channel
+
+    @property
+    def conformance(self) -> Conformance:
+        """The services agreed on."""
+        return self.admitted.conformance
+
+    @property
     def room(self) -> int:
         """Octets of a plain response that still fit the client's APDU size after protection."""
-        return self.max_pdu - (0 if self.channel is None else self.channel.overhead)
+        return self.admitted.max_pdu - (0 if self.channel is None else self.channel.overhead)
 
     def fits(self, size: int, blocks: Conformance) -> bool:
         """Whether a response of ``size`` octets goes without the ``blocks`` of its own service."""

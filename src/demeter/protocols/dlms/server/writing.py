@@ -16,7 +16,7 @@ BLOCKS: Final = Conformance.BLOCK_TRANSFER_WITH_SET
 
 def put(state: State, objects: Objects, request: apdu.SetRequest) -> apdu.Apdu:
     """Write one attribute."""
-    return apdu.SetResponse(request.invoke, objects.write(state.association, request.attribute, request.value))
+    return apdu.SetResponse(request.invoke, objects.write(state, request.attribute, request.value))
 
 
 def put_list(state: State, objects: Objects, request: apdu.SetListRequest) -> apdu.Apdu:
@@ -89,5 +89,4 @@ def _attributes(upload: Upload) -> tuple[AttributeRef, ...] | None:
 def _write_all(
     state: State, objects: Objects, attributes: tuple[AttributeRef, ...], values: tuple[bytes, ...]
 ) -> tuple[DataAccessResult, ...]:
-    who = state.association
-    return tuple(objects.write(who, attribute, value) for attribute, value in zip(attributes, values, strict=True))
+    return tuple(objects.write(state, attribute, value) for attribute, value in zip(attributes, values, strict=True))
