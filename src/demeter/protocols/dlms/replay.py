@@ -5,10 +5,12 @@ The counter window is not enforced here: the frames were accepted once, when the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from demeter.protocols.dlms import apdu
-from demeter.protocols.dlms.apdu import Outcome
+from demeter.protocols.dlms.apdu import GENERAL_BLOCK_TRANSFER, Notification, Outcome
+from demeter.protocols.dlms.apdu.general_block import read_general_block
 from demeter.protocols.dlms.errors import (
     DataAccessResult,
     DlmsError,
@@ -19,7 +21,11 @@ from demeter.protocols.dlms.errors import (
     Unsupported,
 )
 from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, plaintext, suite_keys
+from demeter.protocols.dlms.transfer import Incoming
 from demeter.protocols.dlms.wrapper import unwrap_all
+
+MAX_VALUE: Final = 4 * 1024 * 1024
+"""Longest answer put together from general blocks, in octets."""
 
 
 def open_get_response(
@@ -31,7 +37,8 @@ def open_get_response(
     """Return the attribute's A-XDR octets from the wrapper frames received in one GET, joined, in order.
 
     Keys are needed for ciphered frames only; ``system_title`` (the meter's) for service-specific ciphering, which does
-    not carry it. Error frames that preceded a repeated request must not be among the frames.
+    not carry it. Error frames that preceded a repeated request must not be among the frames; notifications
+    in between are passed over.
 
     Raises:
         Refused: the recorded answer was a data-access-result.
@@ -95,10 +102,32 @@ def _opened(
     keys = None
     if encryption_key is not None and authentication_key is not None:
         keys = suite_keys(encryption_key, authentication_key)
-    answers = [apdu.decode(_plain(frame.apdu, keys, title)) for frame in unwrap_all(frames)]
+    answers = [apdu.decode(_plain(raw, keys, title)) for raw in _whole_apdus(frames)]
+    answers = [answer for answer in answers if not isinstance(answer, Notification)]
     if not answers:
         raise Truncated("no frame is recorded", offset=0)
     return answers
+
+
+def _whole_apdus(frames: bytes) -> Iterator[bytes]:
+    """The APDUs of the frames, general blocks put together; blocks repeated or out of order are what a line does."""
+    incoming: Incoming | None = None
+    for frame in unwrap_all(frames):
+        raw = frame.apdu
+        if not raw or raw[0] != GENERAL_BLOCK_TRANSFER:
+            yield raw
+            continue
+        block = read_general_block(raw)
+        incoming = Incoming(MAX_VALUE) if incoming is None else incoming
+        if not block.data:
+            incoming.pass_over(block.number)
+        elif not incoming.done:
+            incoming.take(block)
+    if incoming is None:
+        return
+    if not incoming.done:
+        raise Truncated("the recorded blocks are not the whole answer", offset=len(frames))
+    yield incoming.whole()
 
 
 def _plain(raw: bytes, keys: SuiteKeys | None, title: bytes | None) -> bytes:

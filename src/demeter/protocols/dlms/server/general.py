@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from demeter.protocols.dlms.apdu import GENERAL_BLOCK_OVERHEAD, GeneralBlock
 from demeter.protocols.dlms.errors import DlmsError, Malformed
+from demeter.protocols.dlms.security import is_ciphered
 from demeter.protocols.dlms.transfer import Incoming, Outgoing
 
 
 class GeneralTransfer:
     """One request that comes in blocks and the response that goes in blocks; ``pdu`` is what the client receives."""
 
-    __slots__ = ("_acks", "_burst", "_limit", "_pdu", "_request", "_window", "incoming", "outgoing", "theirs")
+    __slots__ = ("_acks", "_burst", "_first", "_limit", "_pdu", "_window", "incoming", "outgoing", "theirs")
 
     def __init__(self, pdu: int, window: int, limit: int) -> None:
         self._pdu = pdu
@@ -18,14 +19,14 @@ class GeneralTransfer:
         self._limit = limit
         self._acks = 0
         self._burst: list[GeneralBlock] = []
-        self._request = b""
+        self._first = b""
         self.theirs = 1
         self.incoming = Incoming(limit, window)
         self.outgoing: Outgoing | None = None
 
     def clear(self) -> None:
         """Forget what was under way."""
-        self._acks, self._burst, self._request = 0, [], b""
+        self._acks, self._burst, self._first = 0, [], b""
         self.incoming = Incoming(self._limit, self._window)
         self.outgoing = None
 
@@ -38,10 +39,14 @@ class GeneralTransfer:
         self.theirs = min(block.window or 1, most)
         if not block.data:
             return self._acknowledged(block)
-        if block.number == 1 and (self.incoming.done or self.outgoing is not None):
-            if block.last and block.data == self._request:
+        if block.number == 1 and self.incoming.started:
+            # The first block again, or of another request? Only protected ones are never twice the same.
+            if not is_ciphered(block.data) or block.data != self._first:
+                self.clear()
+            elif block.last:
                 return self._burst  # our response got lost
-            self.clear()
+        if block.number == 1:
+            self._first = block.data
         if self.incoming.done:
             return self._burst
         try:
@@ -56,10 +61,8 @@ class GeneralTransfer:
         self._acks += 1
         return [GeneralBlock(False, False, self.incoming.room, self._acks, self.incoming.ack)]
 
-    def send(self, answer: bytes, *, protected: bool) -> list[GeneralBlock]:
-        """Begin to send a response; ``protected`` says that no two requests are the same octets."""
-        whole = self.incoming.whole() if self.incoming.done else b""
-        self._request = whole if protected else b""
+    def send(self, answer: bytes) -> list[GeneralBlock]:
+        """Begin to send a response."""
         self.outgoing = Outgoing(answer, self._pdu - GENERAL_BLOCK_OVERHEAD, self._acks + 1)
         return self._next()
 
@@ -67,7 +70,7 @@ class GeneralTransfer:
         """Begin to send the response to a request that came in one piece."""
         self.clear()
         self.theirs = 1
-        return self.send(answer, protected=False)
+        return self.send(answer)
 
     def _acknowledged(self, block: GeneralBlock) -> list[GeneralBlock]:
         if self.outgoing is None:

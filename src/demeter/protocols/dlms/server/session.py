@@ -147,7 +147,7 @@ class ServerSession:
         if isinstance(taken, bytes):
             state.whole = True
             answer = self._answered(state, taken)
-            taken = state.general.send(answer, protected=state.channel is not None)
+            taken = state.general.send(answer)
         return [block.encode() for block in taken]
 
     def _serve(self, sap: int, request: bytes) -> list[bytes]:
