@@ -49,7 +49,7 @@ clean:
 	@touch $@
 
 .venv/.ready: .venv/.python requirements/demeter.txt pyproject.toml
-	@echo "Installing what Demeter needs (once)…"
+	@echo "Installing what Demeter needs (once)…" >&2
 	@$(PIP) install --require-hashes -r requirements/demeter.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
@@ -59,10 +59,10 @@ clean:
 	@touch $@
 
 src/demeter/app/static/index.html: .venv/.ready $(UI_SOURCES)
-	@echo "Building the web pages…"
-	@sh tools/npm.sh ci
-	@sh tools/npm.sh run check
-	@sh tools/npm.sh run build
+	@echo "Building the web pages…" >&2
+	@sh tools/npm.sh ci >&2
+	@sh tools/npm.sh run check >&2
+	@sh tools/npm.sh run build >&2
 	@touch $@
 
 .PHONY: chromium

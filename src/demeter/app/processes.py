@@ -69,16 +69,19 @@ def sole(settings: Settings) -> Iterator[None]:
                 code="already_running",
                 hint="Stop it first, or give this one a data directory and a port of its own.",
             ) from None
+        lock.seek(0)
+        was_killed = bool(lock.read())
+        _require_free_address(settings, CHILDREN_END_WITHIN_S if was_killed else 0)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        _await_free_address(settings)
         yield
+        lock.truncate(0)
 
 
-def _await_free_address(settings: Settings) -> None:
-    """Wait until the web address can be listened on: children of a killed supervisor take some seconds to end."""
-    until = time.monotonic() + CHILDREN_END_WITHIN_S
+def _require_free_address(settings: Settings, wait_s: float) -> None:
+    """Refuse an address somebody else has; children of a killed supervisor are given some seconds to end."""
+    until = time.monotonic() + wait_s
     while True:
         try:
             listening_socket(settings.http_host, settings.http_port).close()

@@ -1,8 +1,9 @@
-"""Gives the proof the keys it needs to open frames again: by meter and key version, inside the caller's scope."""
+"""Gives the proof the keys it needs to open frames again: a meter's present and former ones, in the caller's scope."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 
 from demeter.app.wiring import Wiring
 from demeter.readings import JournalFrame
@@ -17,11 +18,17 @@ def keys_of_meters(box: SecretBox, work: UnitOfWork) -> Callable[[int, int], Cre
 
     def of(_organization_id: int, meter_id: int) -> Credentials:
         if meter_id not in opened:
-            subject = f"meter:{meter_id}"
-            opened[meter_id] = Credentials(box.open_all(work, subject).get(subject, {}))
+            newest, *earlier = _sets(box.open_versions(work, f"meter:{meter_id}"))
+            opened[meter_id] = Credentials(newest, earlier=tuple(earlier))
         return opened[meter_id]
 
     return of
+
+
+def _sets(versions: Mapping[str, Sequence[bytes]]) -> list[dict[str, bytes]]:
+    """Return every set of keys a meter can have had, the newest of all first: one key may change without the other."""
+    names, values = list(versions), list(versions.values())
+    return [dict(zip(names, chosen, strict=True)) for chosen in product(*values)]
 
 
 def frame_decoder(wiring: Wiring, work: UnitOfWork) -> Callable[[JournalFrame], Sequence[Series]]:

@@ -69,6 +69,12 @@ def opened(settings: Settings, *, create_key: bool = False) -> Iterator[Wiring]:
     Where the embedded PostgreSQL is not running, it is started for the time of the command.
     """
     server = embedded(settings)
+    if server and not create_key and not server.made:
+        raise Unavailable(
+            f"nothing is set up in {settings.data_dir.resolve()} yet",
+            code="not_set_up",
+            hint="Try: demeter demo, demeter serve, or name another data directory with --data-dir.",
+        )
     url = server.start() if server else settings.database_url
     make_data_dir(settings)
     database = Database(url)

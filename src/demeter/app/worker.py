@@ -17,6 +17,7 @@ from demeter.runtime.jobs import job_app
 log = logging.get("worker")
 EVERY_FEW_SECONDS = "* * * * * */3"  # the sixth field is seconds
 EVERY_MINUTE = "* * * * *"
+EVERY_QUARTER_MINUTE = "* * * * * */15"
 EVERY_TEN_MINUTES = "*/10 * * * *"  # readers join the inbox in; folding often would only rewrite blocks
 NIGHTLY = "20 21 * * *"  # 21:20 UTC: after midnight in India, late evening in Europe
 
@@ -29,7 +30,7 @@ def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
     _periodic(jobs, EVERY_FEW_SECONDS, "outbox.dispatch", lambda: outbox.dispatch(wiring.database, {}))
     _periodic(jobs, NIGHTLY, "readings.retain", lambda: _forget_old_frames(wiring))
     _periodic(jobs, NIGHTLY, "headend.prune", lambda: headend.prune_log(wiring.database))
-    _periodic(jobs, EVERY_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database, policy))
+    _periodic(jobs, EVERY_QUARTER_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database, policy))
 
 
 def _forget_old_frames(wiring: Wiring) -> int:

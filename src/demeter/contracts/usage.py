@@ -20,20 +20,25 @@ UNHASHED = ("revision", "supersedes", "published_at", "content_hash")
 
 @dataclass(frozen=True, slots=True)
 class RegisterRead:
-    """A register at an instant, as the meter shows it: ``value`` x 10**``scaler`` base units, before its multiplier."""
+    """A register at an instant, as the meter shows it: ``value`` x 10**``scaler`` base units, before its multiplier.
+
+    ``source``: ``reading``, or that the read was ``recorded at installation`` or ``recorded at removal``.
+    """
 
     at: str
     value: int
     scaler: int
     quality: str
     meter_serial: str
+    source: str = "reading"
 
 
 @dataclass(frozen=True, slots=True)
 class MeterPart:
     """One meter's part of the month: installed ``[start, end)`` of it, its first and last read there.
 
-    Consumption is the register difference times ``multiplier`` (``"1"`` or a fraction such as ``"25/2"``).
+    They are two reads: a single one stands at the end it is nearer to. Consumption is their difference times
+    ``multiplier`` (``"1"`` or a fraction such as ``"25/2"``).
     """
 
     serial: str
@@ -60,8 +65,10 @@ class UsageStatement:
     those since a meter was first installed. ``qualities``: quality word → share; amounts add up to ``amount``, slots
     (with ``missing``) to those due. ``intervals``: one entry per slot of ``interval_s`` from ``start``; None: missing.
     ``bridged``: the part of ``amount`` that registers prove but no interval places in time (``bridged_slots`` of
-    them): known intervals + ``bridged`` = ``amount``. ``opening``/``closing``: the period's first and last register;
-    ``parts``: the same for every meter. ``flags``: leak, read_failure, self_read, partial, …
+    them): known intervals + ``bridged`` = ``amount``. ``opening``/``closing``: the register at the period's bounds, at
+    most three days away from them; None where nothing was read; ``parts``: the first and last of every meter.
+    ``flags``: leak, read_failure, self_read, partial, needs_check (registers and intervals disagree: do not bill
+    before a person has looked), …
     """
 
     site_id: int

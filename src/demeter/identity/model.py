@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Login:
 
     user_id: int
     organization_id: int
-    password_hash: str
+    password_hash: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

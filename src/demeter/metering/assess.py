@@ -26,14 +26,19 @@ MARGIN = timedelta(days=3)
 """How far beyond a month its result may look: reads by hand near its bounds, and a leak that began before it."""
 
 NOT_COMPUTABLE = "not_computable"
+NEEDS_CHECK = "needs_check"
 NIGHT = (time(2), time(5))
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A month of a service point: slots, totals, leak episodes, silences (UTC epoch seconds), flag words."""
+    """A month of a service point: slots, totals, leak episodes, silences (UTC epoch seconds), flag words.
+
+    ``until_s``: its end, or the present instant of a running month.
+    """
 
     month: date
+    until_s: int
     placed: Placed
     total: Total
     days: tuple[tuple[date, Total], ...]
@@ -90,7 +95,8 @@ def _assess(
     threshold_s = int(offline_after.total_seconds())
     silent = _silences(meters, start_s, last_s, threshold_s)
     found = _leaks(point, zone, month, meters)
-    return Assessment(month, placed, total, days, found, silent, threshold_s, _flags(placed, total, found, silent))
+    words = _flags(placed, total, found, silent)
+    return Assessment(month, last_s, placed, total, days, found, silent, threshold_s, words)
 
 
 def _leaks(point: ServicePoint, zone: str, month: date, meters: Sequence[InstalledMeter]) -> tuple[LeakEpisode, ...]:
@@ -147,6 +153,7 @@ def _flags(
         "self_read": by_hand or Quality.SELF_READ in total.qualities,
         "no_readings": total.amount is None,
         "partial": total.amount is not None and not total.complete,
+        NEEDS_CHECK: bool(placed.contradictions),
         "meter_exchange": len(placed.registers.parts) > 1,
     }
     steps = {f.step.value.replace(" ", "_") for f in placed.registers.found}

@@ -7,11 +7,12 @@ Rules with worked numbers: docs/algorithms/consumption.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from demeter.kernel import Quality
+from demeter.metering.agreement import Contradiction, contradictions
 from demeter.metering.columns import (
     Bools,
     Codes,
@@ -25,7 +26,7 @@ from demeter.metering.columns import (
     worst,
     worst_at,
 )
-from demeter.metering.index import RegisterIndex, Rules, register_index
+from demeter.metering.index import Pairs, RegisterIndex, Rules, register_index
 from demeter.sdk import ReadingKind
 
 DEFAULT_INTERVAL_S = 900
@@ -38,7 +39,8 @@ class Placed:
 
     ``amounts`` int64[n] and ``quality`` uint8[n] (0 missing): slot k is ``[start_s + k*interval_s, …)``; amounts are
     base units (Wh, L) x 10**``scaler``. ``due_from_s``: when the first meter was installed, or the start.
-    ``resolution``: the smallest step the meters can show, in the unit of ``amounts``.
+    ``resolution``: the smallest step the meters can show, in the unit of ``amounts``. ``contradictions``: stretches in
+    which registers and intervals do not agree; everything in them is suspect.
     """
 
     start_s: int
@@ -50,6 +52,7 @@ class Placed:
     registers: RegisterIndex
     due_from_s: int
     resolution: int
+    contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def slots(self) -> int:
@@ -64,16 +67,6 @@ class Placed:
         """Tell for every slot whether it has a value of its own."""
         known: Bools = self.quality != Quality.MISSING
         return known
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Neighbouring register reads on the grid between which the amount is known; slots ``[first, last)``."""
-
-    first: Ints
-    last: Ints
-    amount: Ints
-    quality: Codes
 
 
 def place(meters: Sequence[InstalledMeter], start_s: int, end_s: int, rules: Rules) -> Placed:
@@ -102,8 +95,14 @@ def place(meters: Sequence[InstalledMeter], start_s: int, end_s: int, rules: Rul
         due_from_s=min(max(start_s, min((m.start_s for m in meters), default=end_s)), end_s),
         resolution=max((_resolution(m, scaler) for m in here), default=1),
     )
+    # before registers fill slots: only what intervals themselves say can contradict
+    steps = (placed.resolution, max((_register_step(m, scaler) for m in here), default=1))
+    found = contradictions(grid_pairs(placed), amounts, quality, steps, interval_s)
     _fill_from_registers(placed)
-    return placed
+    for stretch in found:
+        inside = quality[stretch.first : stretch.last]
+        inside[inside != Quality.MISSING] = Quality.SUSPECT
+    return replace(placed, contradictions=found)
 
 
 def grid_interval(meters: Sequence[InstalledMeter]) -> int:
@@ -151,8 +150,14 @@ def _resolution(meter: InstalledMeter, scaler: int) -> int:
     return max((factor(meter, c.exponent, scaler) for c in channels), default=1)
 
 
+def _register_step(meter: InstalledMeter, scaler: int) -> int:
+    return max((factor(meter, c.exponent, scaler) for c in meter.of_kind(ReadingKind.REGISTER)), default=1)
+
+
 def grid_pairs(placed: Placed) -> Pairs:
     """Return the known steps between neighbouring register reads that stand on the grid.
+
+    Those inside a contradiction are suspect.
 
     Of two reads at one instant (an exchange) the later meter's is kept: both have the same index.
     """
@@ -163,12 +168,11 @@ def grid_pairs(placed: Placed) -> Pairs:
     left, right = at[:-1], at[1:]
     good = (registers.run[left] == registers.run[right]) & (registers.at_s[left] < registers.at_s[right])
     left, right = left[good], right[good]
-    return Pairs(
-        offset[left] // placed.interval_s,
-        -(-offset[right] // placed.interval_s),
-        registers.index[right] - registers.index[left],
-        worst(registers.quality[left], registers.quality[right]),
-    )
+    first, last = offset[left] // placed.interval_s, -(-offset[right] // placed.interval_s)
+    quality = worst(registers.quality[left], registers.quality[right])
+    for stretch in placed.contradictions:
+        quality[(first >= stretch.first) & (last <= stretch.last)] = Quality.SUSPECT
+    return Pairs(first, last, registers.index[right] - registers.index[left], quality)
 
 
 def _fill_from_registers(placed: Placed) -> None:

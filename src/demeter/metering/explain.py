@@ -7,14 +7,16 @@ agree is listed; nothing is repaired.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 
 from demeter import estate, readings
+from demeter.contracts.usage import UsageStatement
 from demeter.estate import ServicePoint
 from demeter.ingest import CredentialsOf
 from demeter.kernel import DemeterError, Quality, Span, day_span, display, month_span
@@ -22,6 +24,7 @@ from demeter.metering.assess import Assessment, assess, window_s
 from demeter.metering.columns import ChannelColumns, settle
 from demeter.metering.gather import Columns, SiteMap, columns_between, installed_meters, site_map
 from demeter.metering.index import Rules
+from demeter.metering.model import MonthUse, Published
 from demeter.metering.offline import DEFAULT_THRESHOLD
 from demeter.metering.rollup import Total, day_bounds
 from demeter.metering.statements import statement
@@ -29,7 +32,7 @@ from demeter.metering.store import hand_off, use
 from demeter.metering.vee import Finding, validate
 from demeter.metering.views.model import IntervalsView, shown
 from demeter.readings import Channel, JournalFrame, LogEntry
-from demeter.runtime.database import UnitOfWork
+from demeter.runtime.database import UnitOfWork, audit_broken_at
 from demeter.sdk import Credentials, Decoder, ReadFailure, ReadingKind, ReadingType, Series
 
 PERMISSION = "metering.explain"
@@ -128,6 +131,7 @@ class _Evidence:
     chains: list[Chain] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     columns: dict[int, ChannelColumns] = field(default_factory=dict)
+    by_people: int = 0
 
 
 def explain(
@@ -165,6 +169,9 @@ def explain(
     kept = use.months(work, point.site_id, month=month, service_point_id=point.id)
     threshold = timedelta(seconds=kept[0].offline_after_s) if kept else DEFAULT_THRESHOLD
     again = _assess(work, where, point, month, lambda channel: evidence.columns.get(channel.id), threshold)
+    evidence.differences += _compare_registers(statement(where.site, point, again), kept[0] if kept else None)
+    if evidence.by_people and (entry := audit_broken_at(work)) is not None:
+        evidence.differences.append(Difference(f"audit entry {entry}", None, None, "the audit trail is broken here"))
     return _explanation(work, where, point, (kept[0].total if kept else None, again), evidence)
 
 
@@ -206,6 +213,11 @@ def _from_journal(
     for channel in channels.values():
         log = readings.edits(work, channel.id, span)
         evidence.edits += [_edit(channel, entry) for entry in log]
+        evidence.by_people += sum(1 for entry in log if entry.frame_id is None)
+        evidence.differences += [
+            Difference(entry.at.isoformat(), None, None, f"the audit trail tells this edit by {entry.who} otherwise")
+            for entry in readings.unwitnessed_edits(work, channel.id, log)
+        ]
         evidence.columns[channel.id] = _settled(channel.reading_type, parts.get(channel.id, []), log, span)
 
 
@@ -319,10 +331,7 @@ def _explanation(
     ]
     ended = again.placed.end_s <= int(work.now().timestamp())
     if ended and published:
-        made = statement(where.site, point, again).content_hash()
-        if made != published[0].content_hash:
-            detail = f"content hash of the published revision {published[0].revision}; a newer one is not out yet"
-            differences.append(Difference(f"{again.month:%Y-%m}", published[0].content_hash, made, detail))
+        differences += _compare_statement(statement(where.site, point, again), published[0])
     differences += [
         Difference(chain.meter, None, None, f"hash chain broken: {chain.reason}")
         for chain in evidence.chains
@@ -344,6 +353,28 @@ def _explanation(
         findings=tuple(validate(again.placed, Rules.of(point.commodity))),
         differences=tuple(differences),
     )
+
+
+def _compare_registers(made: UsageStatement, kept: MonthUse | None) -> Iterator[Difference]:
+    for name in ("opening", "closing") if kept else ():
+        stored, read = getattr(kept, name), getattr(made, name)
+        again = None if read is None else asdict(read)
+        if stored != again:
+            detail = f"the month's {name} register"
+            yield Difference(made.month, None if stored is None else str(stored), str(again), detail)
+
+
+def _compare_statement(made: UsageStatement, published: Published) -> Iterator[Difference]:
+    revision, given = f"the published revision {published.revision}", published.content_hash
+    try:
+        told = UsageStatement.from_document(json.loads(published.document)).content_hash()
+    except (ValueError, TypeError, KeyError):
+        told = None
+    if told != given:
+        yield Difference(made.month, given, told, f"the document of {revision} does not give its content hash")
+    if made.content_hash() != given:
+        detail = f"content hash of {revision}; a newer one is not out yet"
+        yield Difference(made.month, given, made.content_hash(), detail)
 
 
 def _same(kept: Total, again: Total) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from demeter.metering.registers import Chain, StepFound, chain
 from demeter.sdk import ReadingKind
 
 DAY_S = 86_400
+BOUNDARY_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,20 @@ class Rules:
     """
 
     cap_per_hour: int
-    boundary_days: int = 3
+    boundary_days: int = BOUNDARY_DAYS
 
     @classmethod
     def of(cls, commodity: Commodity) -> Rules:
         """Return the defaults: 10 MWh or 1,000 kL in an hour, three days."""
         return cls(10_000_000 if commodity is Commodity.ELECTRICITY else 1_000_000)
+
+
+class Source(StrEnum):
+    """Where a register read comes from: the meter (or who read it), or the record of its installation."""
+
+    READING = "reading"
+    INSTALLED = "recorded at installation"
+    REMOVED = "recorded at removal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +55,15 @@ class Read:
     at_s: int
     value: int
     quality: Quality
+    source: Source = Source.READING
 
 
 @dataclass(frozen=True, slots=True)
 class MeterPart:
-    """One meter's part of a period: when it was installed in it, its first and its last usable register read."""
+    """One meter's part of a period: when it was installed in it, its first and its last usable register read.
+
+    They are two reads: of a single one, only the side it is nearer to is known.
+    """
 
     serial: str
     start_s: int
@@ -71,6 +85,16 @@ class RegisterIndex:
     quality: Codes
     parts: tuple[MeterPart, ...]
     found: tuple[StepFound, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Neighbouring register reads on the grid between which the amount is known; slots ``[first, last)``."""
+
+    first: Ints
+    last: Ints
+    amount: Ints
+    quality: Codes
 
 
 def register_index(
@@ -186,13 +210,24 @@ def _move_to_bounds(
 
 
 def _part(meter: InstalledMeter, links: Chain, moved: Mapping[int, int], period: tuple[int, int]) -> MeterPart:
-    def read(at: int) -> Read | None:
-        if len(links.at_s) == 0:
-            return None
+    def read(at: int) -> Read:
         placed_s = int(links.at_s[at])
-        return Read(moved.get(placed_s, placed_s), int(links.values[at]), Quality(int(links.quality[at])))
+        at_s = moved.get(placed_s, placed_s)
+        return Read(at_s, int(links.values[at]), Quality(int(links.quality[at])), _source(meter, at_s))
 
     start_s, end_s = max(meter.start_s, period[0]), min(meter.end_s or period[1], period[1])
+    opening = closing = None
+    if len(links.at_s) > 1:
+        opening, closing = read(0), read(-1)
+    elif len(links.at_s):
+        only_s = int(links.at_s[0])
+        opening, closing = (read(0), None) if only_s - start_s <= end_s - only_s else (None, read(0))
     return MeterPart(
-        meter.serial, start_s, end_s, read(0), read(-1), meter.multiplier_num, meter.multiplier_den, meter.meter_id
+        meter.serial, start_s, end_s, opening, closing, meter.multiplier_num, meter.multiplier_den, meter.meter_id
     )
+
+
+def _source(meter: InstalledMeter, at_s: int) -> Source:
+    if meter.opening is not None and at_s == meter.start_s:
+        return Source.INSTALLED
+    return Source.REMOVED if meter.closing is not None and at_s == meter.end_s else Source.READING

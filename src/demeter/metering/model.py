@@ -17,6 +17,14 @@ class FlagKind(StrEnum):
 
     LEAK = "leak"
     READ_FAILURE = "read_failure"
+    NEEDS_CHECK = "needs_check"
+
+
+ALARM = "no reading"
+"""Word of the read failure that is raised when it stands and closed when it is over: what was known at the time."""
+
+SILENCE = "silence"
+"""Word of the read failure of a computed month: what its readings say now, whenever they arrived."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ import numpy as np
 from demeter.metering.columns import Ints
 
 DEFAULT_THRESHOLD = timedelta(hours=24)
+CURRENT_OTHERS_PERCENT = 95
+"""So many of a site's other meters are read up to date before one that was never read is called a failure."""
 
 
 class FailureReason(StrEnum):
@@ -55,6 +57,24 @@ def read_failure(
     else:
         reason = FailureReason.SILENT
     return ReadFailureSignal(reason, since, silent_for, last_measured_at, last_received_at)
+
+
+def had_its_chance(
+    now: datetime,
+    awaited_since: datetime,
+    others_current: int,
+    others: int,
+    threshold: timedelta = DEFAULT_THRESHOLD,
+) -> bool:
+    """Tell whether a meter that was never read should have been read by now.
+
+    A meter entered today may have been commissioned long ago: its silence says nothing before someone tried. Either its
+    first reading is awaited for longer than ``threshold``, or the site is being read, and nearly all of its ``others``
+    (smart meters with an installation) are up to date.
+    """
+    if now - awaited_since > threshold:
+        return True
+    return others > 0 and others_current * 100 >= others * CURRENT_OTHERS_PERCENT
 
 
 def silences(marks_s: Ints, start_s: int, end_s: int, threshold_s: int) -> list[tuple[int, int]]:

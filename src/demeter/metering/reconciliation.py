@@ -7,7 +7,7 @@ docs/algorithms/reconciliation.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isqrt
 
@@ -17,6 +17,8 @@ from demeter.kernel import Invalid
 from demeter.metering.columns import Bools, Ints
 
 PPM = 1_000_000
+NAMED = 5
+"""Service points left out that a sentence names; the rest it counts."""
 
 
 class Verdict(StrEnum):
@@ -26,7 +28,8 @@ class Verdict(StrEnum):
     TECHNICAL_LOSS = "technical loss"
     SUSPICIOUS = "suspicious loss"
     NEGATIVE = "negative loss: check wiring, multiplier or mapping"
-    INCONCLUSIVE = "inconclusive: meters are excluded"
+    INCOMPLETE = "within expectation, incomplete"
+    INCONCLUSIVE = "inconclusive"
     NOT_POSSIBLE = "not possible: no aligned window"
 
 
@@ -34,7 +37,8 @@ class Verdict(StrEnum):
 class PointUse:
     """One service point in the comparison; all points at one scaler.
 
-    ``days``: int64[d] amounts; ``complete``: bool[d]; ``whole``: the period's total if it is complete, else None.
+    ``days``: int64[d] amounts; ``complete``: bool[d]; ``whole``: the period's total if it is complete, else None;
+    ``by_hand``: that total rests on reads by hand, so it says nothing about days.
     """
 
     service_point_id: int
@@ -43,6 +47,7 @@ class PointUse:
     days: Ints
     complete: Bools
     whole: int | None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Balance:
     """The comparison. Amounts are integers at the common scaler; ``uncertainty`` is one standard deviation.
 
     ``window``: ``period``, or ``days`` with ``aligned_days`` of ``days``. ``excluded``: (service point id, label, why).
+    ``by_hand``: the part of ``units`` and ``common`` that rests on reads by hand, of the service points ``hand_read``.
     """
 
     verdict: Verdict
@@ -73,6 +79,8 @@ class Balance:
     aligned: tuple[bool, ...]
     included: int
     excluded: tuple[tuple[int, str, str], ...]
+    by_hand: int = 0
+    hand_read: tuple[str, ...] = ()
 
     @property
     def loss_ppm(self) -> int | None:
@@ -89,8 +97,24 @@ class Balance:
 
     @property
     def reconciled(self) -> bool:
-        """Tell whether the balance explains itself."""
-        return self.verdict in {Verdict.WITHIN_CLASS_ERROR, Verdict.TECHNICAL_LOSS}
+        """Tell whether the loss is within expectation; it may include the use of those left out."""
+        return self.verdict in {Verdict.WITHIN_CLASS_ERROR, Verdict.TECHNICAL_LOSS, Verdict.INCOMPLETE}
+
+    @property
+    def attention(self) -> bool:
+        """Tell whether a person should look: everything but a whole balance that explains itself."""
+        return self.verdict not in {Verdict.WITHIN_CLASS_ERROR, Verdict.TECHNICAL_LOSS}
+
+    @property
+    def sentence(self) -> str:
+        """Return the verdict in words, with whose use the loss includes."""
+        if not self.excluded:
+            return self.verdict.value
+        labels = [label for _, label, _ in self.excluded]
+        named = ", ".join(labels[:NAMED]) + (f" and {len(labels) - NAMED} more" if len(labels) > NAMED else "")
+        if self.verdict in {Verdict.INCOMPLETE, Verdict.INCONCLUSIVE}:
+            return f"{self.verdict.value}: the loss includes the use of {named}"
+        return f"{self.verdict.value}; left out: {named}"
 
 
 def reconcile(points: Sequence[PointUse], rules: BalanceRules | None = None) -> Balance:
@@ -99,19 +123,39 @@ def reconcile(points: Sequence[PointUse], rules: BalanceRules | None = None) -> 
     bulk = [p for p in points if p.role == "bulk"]
     others = [p for p in points if p.role != "bulk"]
     days = len(points[0].days) if points else 0
-    if bulk and all(p.whole is not None for p in points):
-        sums = {p.service_point_id: p.whole or 0 for p in points}
-        return _balance(points, sums, np.ones(days, dtype=np.bool_), "period", (), rules)
     here = np.logical_and.reduce([p.complete for p in bulk]) if bulk else np.zeros(days, dtype=np.bool_)
     included, aligned = _align(others, here, rules.least_aligned_percent)
     kept = {p.service_point_id for p in included}
     excluded = tuple((p.service_point_id, p.label, _why(p, here)) for p in others if p.service_point_id not in kept)
+    whole = [p for p in points if p.whole is not None]
+    present = _ids(whole)
+    # nobody is lost by comparing the whole period: those without it would be left out of the days as well
+    lost = [p for p in points if p.service_point_id not in present and (p.role == "bulk" or p.service_point_id in kept)]
+    if bulk and not lost:
+        return _of_period(whole, days, tuple(one for one in excluded if one[0] not in present), rules)
     if not aligned.any():
         none = tuple(bool(day) for day in aligned)
         return Balance(Verdict.NOT_POSSIBLE, "days", None, None, None, None, None, 0, days, none, 0, excluded)
     compared = [*bulk, *included]
     sums = {p.service_point_id: int(p.days[aligned].sum()) for p in compared}
     return _balance(compared, sums, aligned, "days", excluded, rules)
+
+
+def _ids(points: Sequence[PointUse]) -> set[int]:
+    return {p.service_point_id for p in points}
+
+
+def _of_period(
+    points: Sequence[PointUse], days: int, excluded: tuple[tuple[int, str, str], ...], rules: BalanceRules
+) -> Balance:
+    sums = {p.service_point_id: p.whole or 0 for p in points}
+    balance = _balance(points, sums, np.ones(days, dtype=np.bool_), "period", excluded, rules)
+    hand_read = [p for p in points if p.by_hand and p.role != "bulk"]
+    return replace(
+        balance,
+        by_hand=sum(p.whole or 0 for p in hand_read),
+        hand_read=tuple(p.label for p in hand_read),
+    )
 
 
 def _align(others: Sequence[PointUse], here: Bools, least_percent: int) -> tuple[list[PointUse], Bools]:
@@ -126,6 +170,8 @@ def _align(others: Sequence[PointUse], here: Bools, least_percent: int) -> tuple
 
 
 def _why(point: PointUse, here: Bools) -> str:
+    if point.by_hand and point.whole is not None:
+        return "read by hand, for the month only"
     days = int((point.complete & here).sum())
     return "no complete day" if days == 0 else f"only {days} of {int(here.sum())} days complete"
 
@@ -163,11 +209,11 @@ def _balance(
 
 def _verdict(loss: int, bulk: int, uncertainty: int, excluded: bool, rules: BalanceRules) -> Verdict:
     if abs(loss) <= uncertainty:
-        return Verdict.WITHIN_CLASS_ERROR
+        return Verdict.INCOMPLETE if excluded else Verdict.WITHIN_CLASS_ERROR
     if loss < 0:
         return Verdict.NEGATIVE
     if loss * PPM <= rules.suspicious_ppm * bulk or loss <= 3 * uncertainty:
-        return Verdict.TECHNICAL_LOSS
+        return Verdict.INCOMPLETE if excluded else Verdict.TECHNICAL_LOSS
     return Verdict.INCONCLUSIVE if excluded else Verdict.SUSPICIOUS
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from demeter.kernel import Quality, day_start, month_days, next_month
 from demeter.metering.columns import Bools, Ints, worst
-from demeter.metering.consumption import Pairs, Placed, grid_pairs
+from demeter.metering.consumption import Placed, grid_pairs
+from demeter.metering.index import Pairs
 
 CODES = len(Quality)
 QUALITY_STEP = 10  # quality codes are 0, 10, 20, …: code // 10 is a column

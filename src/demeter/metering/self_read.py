@@ -24,11 +24,14 @@ from demeter.metering.index import Rules
 from demeter.metering.offline import DEFAULT_THRESHOLD
 from demeter.metering.store import hand_off
 from demeter.metering.store.hand_off import SelfReadRow
-from demeter.runtime.database import Database, UnitOfWork
+from demeter.runtime.database import Database, Scope, UnitOfWork
 from demeter.sdk import Credentials, Delivery, FailureKind, Frame, ReadFailure, ReadingKind, ReadingType, Series
 
 CODEC = "self-read"
 PERMISSION = "metering.self_read"
+RECEIVED = "received"
+"""On record before ingest gets it; its outcome follows."""
+
 WHOLE_UNIT = 3
 """A dial that no channel describes counts whole kWh or kL, 10^3 base units: so does ``Meter.dials``."""
 
@@ -159,11 +162,13 @@ def _shown(base: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def submit_self_read(work: UnitOfWork, service_point_id: int, given: SelfRead, deliver: Deliver) -> SelfReadResult:
+def submit_self_read(
+    database: Database, scope: Scope, service_point_id: int, given: SelfRead, deliver: Deliver
+) -> SelfReadResult:
     """Judge a self-read, audit it, and hand an accepted one to ingest.
 
-    Ingest commits on its own connection before this unit of work does. A kill in between leaves a reading whose frame
-    names who sent it; sending it again is recognised as a repeat.
+    That it was received is committed before ingest gets it, and its outcome after that: a kill anywhere leaves no
+    reading without its entry. An entry without an outcome was not answered; sending the read again completes it.
 
     Raises:
         Denied: the scope lacks ``metering.self_read``.
@@ -171,20 +176,28 @@ def submit_self_read(work: UnitOfWork, service_point_id: int, given: SelfRead, d
         Conflict: no meter is installed there, or the meter reads itself.
         Invalid: more than six decimals, or a time without zone; or ingest refused it.
     """
-    work.scope.require(PERMISSION)
+    scope.require(PERMISSION)
     if given.at.tzinfo is None:
         raise Invalid("the time of a read needs a zone", code="naive_time")
-    point = estate.service_point(work, service_point_id)
-    installation, meter = _installed(work, point, given.at)
-    known = known_reads(work, meter, installation, given.at)
-    _refuse_live_meter(point, meter, known, given.at)
-    circle = Decimal(10) ** (meter.dials + _step(work, meter)) if meter.dials else None
-    result = judge(given, known, work.now(), Rules.of(point.commodity), circle)
-    if result.taken:
-        receipt = deliver(_delivery(work, meter, point, given))
-        if receipt.refusals:
-            raise Invalid(receipt.refusals[0].detail, code="refused")
-    _record(work, point, meter, given, result)
+    with database.unit_of_work(scope) as work:
+        point = estate.service_point(work, service_point_id)
+        installation, meter = _installed(work, point, given.at)
+        _refuse_live_meter(work, point, meter, given.at)
+        known = known_reads(work, meter, installation, given.at)
+        circle = Decimal(10) ** (meter.dials + _step(work, meter)) if meter.dials else None
+        result = judge(given, known, work.now(), Rules.of(point.commodity), circle)
+        if not result.taken:
+            _record(work, point, meter, given, result.outcome, result.reason)
+            return result
+        delivery = _delivery(work, meter, point, given)
+        received_id = _record(work, point, meter, given, RECEIVED, result.reason)
+    receipt = deliver(delivery)
+    refused = receipt.refusals[0].detail if receipt.refusals else None
+    outcome, reason = (result.outcome, result.reason) if refused is None else (Outcome.REJECTED, refused)
+    with database.unit_of_work(scope) as work:
+        _record(work, point, meter, given, outcome, reason, received_id)
+    if refused is not None:
+        raise Invalid(refused, code="refused")
     return result
 
 
@@ -199,14 +212,22 @@ def _installed(work: UnitOfWork, point: ServicePoint, at: datetime) -> tuple[Ins
     )
 
 
-def _refuse_live_meter(point: ServicePoint, meter: Meter, known: Sequence[KnownRead], at: datetime) -> None:
-    fresh = [r for r in known if r.quality is Quality.MEASURED and abs(at - r.at) <= DEFAULT_THRESHOLD]
-    if meter.protocol != MANUAL and fresh:
+def _refuse_live_meter(work: UnitOfWork, point: ServicePoint, meter: Meter, at: datetime) -> None:
+    if meter.protocol != MANUAL and _reads_itself(work, meter, at):
         raise Conflict(
             f"the meter of {point.label} ({point.commodity.value}) reads itself",
             code="meter_reads_itself",
             hint="A self-read is for units without a smart meter, or one that does not answer.",
         )
+
+
+def _reads_itself(work: UnitOfWork, meter: Meter, at: datetime) -> bool:
+    """Tell whether the meter itself sent consumption, registers or intervals, within a day of ``at``."""
+    own = [
+        c for c in readings.channels(work, meter.site_id, [meter.id]) if is_consumption(meter.commodity, c.reading_type)
+    ]
+    found = readings.read(work, own, Span(at - DEFAULT_THRESHOLD, at + DEFAULT_THRESHOLD))
+    return any(bool(np.isin(column.quality, (Quality.MEASURED, Quality.SUSPECT)).any()) for column in found.values())
 
 
 def known_reads(work: UnitOfWork, meter: Meter, installation: Installation, at: datetime) -> list[KnownRead]:
@@ -274,27 +295,29 @@ def _delivery(work: UnitOfWork, meter: Meter, point: ServicePoint, given: SelfRe
     return Delivery(meter.id, frame, SelfReadDecoder().decode(frame, Credentials({})))
 
 
-def _record(work: UnitOfWork, point: ServicePoint, meter: Meter, given: SelfRead, result: SelfReadResult) -> None:
+def _record(
+    work: UnitOfWork,
+    point: ServicePoint,
+    meter: Meter,
+    given: SelfRead,
+    outcome: str,
+    reason: str,
+    received_id: int | None = None,
+) -> int:
+    """Put a self-read on record and into the audit; return the record's id."""
+    actor, now = work.scope.actor, work.now()
     row = SelfReadRow(
-        point.id,
-        meter.id,
-        given.at,
-        given.register * 1000,
-        result.outcome.value,
-        result.reason,
-        given.note,
-        work.scope.actor,
-        work.now(),
+        point.id, meter.id, given.at, given.register * 1000, str(outcome), reason, given.note, actor, now, received_id
     )
-    hand_off.append_self_read(work, point.site_id, row)
     detail: Mapping[str, object] = {
         "at": given.at.isoformat(),
         "register": str(given.register),
-        "outcome": result.outcome.value,
-        "reason": result.reason,
+        "outcome": str(outcome),
+        "reason": reason,
         "meter": meter.serial,
     }
-    work.audit("self_read.submit", f"service_point:{point.id}", detail)
+    work.audit("self_read.submit" if received_id is None else "self_read.outcome", f"service_point:{point.id}", detail)
+    return hand_off.append_self_read(work, point.site_id, row)
 
 
 def deliver_now(database: Database, organization_id: int) -> Deliver:

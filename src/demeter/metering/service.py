@@ -16,9 +16,10 @@ from demeter import estate, readings
 from demeter.contracts.usage import TOPIC, UsageStatement, canonical
 from demeter.kernel import Commodity, local_day, month_span
 from demeter.metering.assess import MARGIN, Assessment, assess
+from demeter.metering.evidence import computed_flags
+from demeter.metering.failures import check_meters
 from demeter.metering.gather import SiteMap, installed_meters, month_columns, site_map
-from demeter.metering.leak import LeakEpisode
-from demeter.metering.model import DayUse, Draft, Flag, FlagKind, MonthUse, Policy, Published
+from demeter.metering.model import DayUse, Draft, MonthUse, Policy, Published
 from demeter.metering.statements import statement
 from demeter.metering.store import hand_off, use
 from demeter.readings import Dirty
@@ -72,6 +73,8 @@ def refresh_dirty(work: UnitOfWork, policy: Policy | None = None, limit: int = 1
         where = site_map(work, site_id)
         touched = touched_targets(where, entries, local_day(where.site.zone, work.now()))
         compute(work, where, touched, policy)
+        if {flag.service_point_id for flag in use.flags(work, site_id, alarms=True)} & {point for point, _ in touched}:
+            check_meters(work, where, policy or Policy())
         targets += len(touched)
     readings.clear_dirty(work, taken)
     return Computed(len(taken), targets)
@@ -150,12 +153,8 @@ def _store(work: UnitOfWork, where: SiteMap, computed: Sequence[tuple[estate.Ser
     )
     use.put_months(work, site_id, [_month_use(point, result, made) for point, result, made in statements])
     keys = [(point.id, result.month) for point, result in results]
-    use.drop_flags(work, site_id, FlagKind.LEAK, keys)
-    use.put_flags(
-        work,
-        site_id,
-        [_leak_flag(point.id, result.month, episode) for point, result in results for episode in result.leaks],
-    )
+    use.drop_computed_flags(work, site_id, keys)
+    use.put_flags(work, site_id, [flag for point, result in results for flag in computed_flags(point, result)])
     ended = [
         _draft(point, result, made)
         for point, result, made in statements
@@ -176,19 +175,6 @@ def _month_use(point: estate.ServicePoint, result: Assessment, made: UsageStatem
         flags=result.flags,
         opening=opening,
         closing=closing,
-    )
-
-
-def _leak_flag(point_id: int, month: date, episode: LeakEpisode) -> Flag:
-    return Flag(
-        point_id,
-        month,
-        FlagKind.LEAK,
-        episode.kind.value,
-        _instant(episode.since_s),
-        _instant(episode.raised_s),
-        None if episode.until_s is None else _instant(episode.until_s),
-        episode.evidence,
     )
 
 

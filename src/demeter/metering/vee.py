@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from demeter.metering.columns import Bools
-from demeter.metering.consumption import Placed, grid_pairs
+from demeter.metering.consumption import Placed
 from demeter.metering.index import Rules
 
 DAY_S = 86_400
@@ -33,12 +33,11 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VeeRules:
-    """Defaults: spike 180 % over the third highest of 24 h; 96 zeros; 8 equal values; sums within 0.5 %."""
+    """Defaults: spike 180 % over the third highest of 24 h; 96 zeros; 8 equal values."""
 
     spike_percent: int = 180
     zero_run: int = 96
     frozen_run: int = 8
-    sum_ppm: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def validate(placed: Placed, limits: Rules, rules: VeeRules | None = None) -> li
         *_single_slots(placed, limits),
         *_spikes(placed, rules),
         *_runs(placed, rules),
-        *_sums(placed, rules),
+        *_sums(placed),
         *(
             Finding(Check.REGISTER, f.at_s, f.at_s, f"{f.step.value}: from {f.before} to {f.after}")
             for f in placed.registers.found
@@ -121,20 +120,14 @@ def _stretches(alike: Bools, amounts: np.ndarray[tuple[int, ...], np.dtype[np.in
     return [(a, b) for a, b in itertools.pairwise(edges) if alike[a]]
 
 
-def _sums(placed: Placed, rules: VeeRules) -> list[Finding]:
-    """Compare registers with the slots between them, where all of these are known."""
-    pairs = grid_pairs(placed)
-    unknown = np.concatenate([[0], np.cumsum(~placed.known())])
-    shown = np.concatenate([[0], np.cumsum(placed.amounts)])
-    full = unknown[pairs.last] == unknown[pairs.first]
-    difference = np.abs(pairs.amount - (shown[pairs.last] - shown[pairs.first]))
-    allowed = np.maximum(2 * placed.resolution, np.abs(pairs.amount) // (1_000_000 // rules.sum_ppm))
+def _sums(placed: Placed) -> list[Finding]:
+    """Name where registers disagree with the slots between them."""
     return [
         Finding(
             Check.SUM,
-            _at(placed, int(pairs.first[i])),
-            _at(placed, int(pairs.last[i])),
-            f"register {int(pairs.amount[i])}, intervals differ by {int(difference[i])} (allowed {int(allowed[i])})",
+            _at(placed, one.first),
+            _at(placed, one.last),
+            f"register {one.registers}, intervals {one.intervals} (allowed to differ by {one.allowed})",
         )
-        for i in np.flatnonzero(full & (difference > allowed)).tolist()
+        for one in placed.contradictions
     ]

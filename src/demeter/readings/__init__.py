@@ -1,6 +1,6 @@
 """Channels and their readings: the journal of raw frames, day blocks, the log, what is newest and what changed."""
 
-from demeter.readings.editing import edit
+from demeter.readings.editing import edit, unwitnessed_edits
 from demeter.readings.intake import (
     Incoming,
     Stored,
@@ -82,6 +82,7 @@ __all__ = [
     "screen",
     "take_dirty",
     "take_in",
+    "unwitnessed_edits",
     "verify_blocks",
     "verify_chain",
 ]

@@ -7,7 +7,10 @@ any other and join by rank, so a later measured one outranks an estimate.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -21,10 +24,11 @@ from demeter.readings.slots import DAY_S, Grid, epoch_s, instant, number_day
 from demeter.readings.store import blocks as block_store
 from demeter.readings.store import channels as channel_store
 from demeter.readings.store import narrow
-from demeter.runtime.database import UnitOfWork
+from demeter.runtime.database import UnitOfWork, audit_entries
 
 GIVEN = {Quality.EDITED, Quality.SUSPECT, Quality.SELF_READ, Quality.SUBSTITUTED, Quality.ESTIMATED}
 LOOK_BACK_DAYS = 400
+AUDITED = "reading.edit"
 Cell = tuple[int, int]
 """A slot's value and quality."""
 
@@ -65,12 +69,34 @@ def edit(
     narrow.append_log(work.raw, [replaced], work.now())
     channel_store.mark_dirty(work.raw, {(channel.site_id, channel.id): (day, day)})
     _move_latest(work, channel, at_s, new, day if place.on_grid[0] else None)
-    work.audit(
-        "reading.edit",
-        f"channel:{channel.id}",
-        {"at": instant(at_s), "old": _value(old), "new": _value(new), "why": why},
-    )
+    told = _told(instant(at_s), _value(old), _value(new), why)
+    work.audit(AUDITED, f"channel:{channel.id}", told)
     return edits(work, channel.id, Span(instant(at_s), instant(at_s)))[-1]
+
+
+def _told(at: datetime, old: int | None, new: int | None, why: str) -> dict[str, object]:
+    """Return what the audit trail is told of an edit."""
+    return {"at": at, "old": old, "new": new, "why": why}
+
+
+def unwitnessed_edits(work: UnitOfWork, channel_id: int, log: Iterable[LogEntry]) -> list[LogEntry]:
+    """Return those of a channel's edits by people that the audit trail does not tell word for word.
+
+    Author, reason and values stand in both; what is changed in one of them only comes out here.
+    """
+    entries = [entry for entry in log if entry.frame_id is None]
+    if not entries:
+        return []
+    known = [(e.actor, json.dumps(e.detail)) for e in audit_entries(work, AUDITED, f"channel:{channel_id}")]
+    found = []
+    for entry in entries:
+        told = _told(entry.at.astimezone(UTC), entry.old, entry.new, entry.why)
+        witness = entry.who, json.dumps(dict(sorted(told.items())), default=str)
+        if witness in known:
+            known.remove(witness)
+        else:
+            found.append(entry)
+    return found
 
 
 def _check(work: UnitOfWork, value: int | None, quality: Quality, why: str) -> None:

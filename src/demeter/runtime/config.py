@@ -12,12 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from demeter.kernel import Invalid
 
 PREFIX = "DEMETER_"
 SECRET = frozenset({"database_url"})
 CONFIG_FILE = "demeter.toml"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,10 @@ def _file_layer(path: Path | None) -> Layer:
         if not path.exists():
             return {}
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Invalid(f"cannot read the configuration file {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"{path} is not valid TOML: {error}") from error
     return {name: (value, f"file {path}") for name, value in content.items()}
 
@@ -118,12 +123,31 @@ def _converted(name: str, value: object, where: str) -> object:
     if name not in NAMES:
         raise Invalid(f"unknown setting {name!r} ({where})", hint="Known: " + ", ".join(sorted(NAMES)))
     kind = str(NAMES[name].type)
+    if name == "database_url" and value:
+        return _database_url(str(value), where)
+    if name == "log_level" and str(value).lower() not in LOG_LEVELS:
+        raise Invalid(f"{name} = {value!r} ({where}) is not a log level", hint="Known: " + ", ".join(LOG_LEVELS))
     try:
         if kind == "bool":
             return _boolean(value)
         return {"int": int, "str": str, "Path": Path}[kind](value)
     except (TypeError, ValueError) as error:
         raise Invalid(f"{name} = {value!r} ({where}) is not a valid {kind}") from error
+
+
+def _database_url(text: str, where: str) -> str:
+    """Return a libpq URL. What is wrong with one is not told in libpq's words: they repeat it with its password."""
+    try:
+        conninfo_to_dict(text)
+        fits = urlsplit(text).scheme in {"postgresql", "postgres"} and urlsplit(text).port != 0
+    except (psycopg.Error, ValueError):
+        fits = False
+    if not fits:
+        raise Invalid(
+            f"database_url ({where}) is not the URL of a PostgreSQL database",
+            hint="Write it as postgresql://user:password@host:5432/database, with %40 for an @ in the password.",
+        )
+    return text
 
 
 def _boolean(value: object) -> bool:

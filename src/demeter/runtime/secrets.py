@@ -147,6 +147,18 @@ class SecretBox:
             opened[subject][name] = self._unseal(work, subject, name, (version, key_version, sealed))
         return dict(opened)
 
+    def open_versions(self, work: UnitOfWork, subject: str) -> dict[str, list[bytes]]:
+        """Return every version of every secret of one subject by name, the newest first."""
+        rows = work.raw.execute(
+            "SELECT name, version, data_key_version, sealed FROM runtime.secret"
+            " WHERE organization_id = %s AND subject = %s ORDER BY name, version DESC",
+            (work.scope.organization_id, subject),
+        ).fetchall()
+        opened: dict[str, list[bytes]] = defaultdict(list)
+        for name, version, key_version, sealed in rows:
+            opened[name].append(self._unseal(work, subject, name, (version, key_version, sealed)))
+        return dict(opened)
+
     def newest_versions(self, work: UnitOfWork, subject_prefix: str, name: str) -> dict[str, int]:
         """Return the newest version of the secret ``name`` of every subject that starts with the prefix."""
         rows = work.raw.execute(

@@ -55,10 +55,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Secrets by name (``password``, ``encryption_key``, ``authentication_key``); ``repr`` hides them from logs."""
+    """Secrets by name (``password``, ``encryption_key``, ``authentication_key``); ``repr`` hides them from logs.
+
+    ``earlier``: what a meter's keys may have been before, the likelier first; decoders open older frames with them.
+    """
 
     secrets: Mapping[str, bytes] = field(repr=False)
     key_version: int = 1
+    earlier: tuple[Mapping[str, bytes], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,9 @@ class MeterConfig:
     port: int = 0
     server_sap: int = 1
     system_title: str = ""
-    encryption_key: str = ""
-    authentication_key: str = ""
-    password: str = ""
+    encryption_key: str = field(default="", repr=False)
+    authentication_key: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
     interval_s: int = 900
     entries: int = 2208
     opening: int = 0

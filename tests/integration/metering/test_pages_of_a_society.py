@@ -131,7 +131,8 @@ def test_reconciliation_excludes_by_name_and_shares_exactly(site):
     with site.work() as work:
         (found,) = [b for b in views.reconciliation(work, site.site_id, MARCH) if b.commodity is ELECTRICITY]
     assert (found.shown(found.balance.bulk), found.shown(found.balance.loss)) == (Decimal("714.240"), Decimal("14.880"))
-    assert (found.loss_percent, found.balance.verdict.value) == (Decimal("2.08"), "technical loss")
+    assert (found.loss_percent, found.balance.verdict.value) == (Decimal("2.08"), "within expectation, incomplete")
+    assert found.balance.sentence.endswith("the loss includes the use of C-0302, D-0101")
     assert found.excluded == ("C-0302: no complete day", "D-0101: no complete day")
     assert found.by == "area"
     assert sum(share.amount for share in found.shares) == Decimal("119.040")

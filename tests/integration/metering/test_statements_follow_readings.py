@@ -163,6 +163,9 @@ def test_refreshing_from_many_sides_at_once_ends_as_one_refresh(site, flat):
 
 def test_a_meter_that_was_never_read_gets_a_statement_without_amount(site, flat):
     metering.watch_offline(site.database)
+    assert statements(site) == []  # it was entered just now, so its first reading may be on its way
+    site.clock.advance(timedelta(hours=24, minutes=1))
+    metering.watch_offline(site.database)
     site.clock.advance(timedelta(minutes=11))
     metering.watch_offline(site.database)
     (published,) = statements(site)

@@ -597,7 +597,7 @@ export interface components {
              * Code
              * @enum {string}
              */
-            code: "normal" | "leak" | "read_failure" | "reconciled" | "self_read" | "no_readings" | "partial";
+            code: "normal" | "leak" | "read_failure" | "reconciled" | "self_read" | "no_readings" | "partial" | "needs_check";
             /** Detail */
             detail: string | null;
             /** Since */
@@ -614,7 +614,7 @@ export interface components {
              * Code
              * @enum {string}
              */
-            code: "normal" | "leak" | "read_failure" | "reconciled" | "self_read" | "no_readings" | "partial";
+            code: "normal" | "leak" | "read_failure" | "reconciled" | "self_read" | "no_readings" | "partial" | "needs_check";
             /** Detail */
             detail: string | null;
             /** Evidence */
@@ -901,10 +901,20 @@ export interface components {
          * @description Bulk meter − units − metered common area = loss, for one building and commodity.
          */
         ReconciliationRow: {
+            /**
+             * Attention
+             * @description Whether a person should look; false: a whole balance that explains itself.
+             */
+            attention: boolean;
             /** Building */
             building: string;
             /** Bulk */
             bulk: string | null;
+            /**
+             * By Self Read
+             * @description Part of units and common known from reads by hand, month only.
+             */
+            by_self_read: string | null;
             /**
              * Commodity
              * @enum {string}
@@ -919,13 +929,18 @@ export interface components {
             coverage: number;
             /**
              * Excluded
-             * @description Service points without enough readings, left out on both sides.
+             * @description Service points without enough readings; the loss includes their use.
              */
             excluded: string[];
             /** Loss */
             loss: string | null;
             /** Loss Percent */
             loss_percent: string | null;
+            /**
+             * Self Read Points
+             * @description The service points of that part.
+             */
+            self_read_points: string[];
             /**
              * Shared By
              * @description How the common area is shared out: by floor area, or equal.
@@ -945,8 +960,16 @@ export interface components {
             unit: "kWh" | "kL";
             /** Units */
             units: string | null;
-            /** Verdict */
+            /**
+             * Verdict
+             * @description In words, with whose use the loss includes.
+             */
             verdict: string;
+            /**
+             * Verdict Code
+             * @enum {string}
+             */
+            verdict_code: "within_class_error" | "technical_loss" | "incomplete" | "inconclusive" | "suspicious" | "negative" | "not_possible";
         };
         /**
          * RegisterAnswer
@@ -962,6 +985,12 @@ export interface components {
             meter_serial: string;
             /** Quality */
             quality: string;
+            /**
+             * Source
+             * @description A reading, or a read from the record of the meter's installation or removal.
+             * @enum {string}
+             */
+            source: "reading" | "recorded at installation" | "recorded at removal";
             /**
              * Unit
              * @enum {string}
@@ -983,6 +1012,11 @@ export interface components {
             quality: string;
             /** Scaler */
             scaler: number;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "reading" | "recorded at installation" | "recorded at removal";
             /** Value */
             value: number;
         };
@@ -1281,6 +1315,11 @@ export interface components {
             read_today: number;
             /** Self Reads */
             self_reads: number;
+            /**
+             * To Check
+             * @description Rows whose registers and intervals disagree: not to be billed unseen.
+             */
+            to_check: number;
             /** Units */
             units: number;
         };

@@ -27,6 +27,7 @@ const looks: Record<string, [Shape, Tone]> = {
   self_read: ['hand', 'calm'],
   no_readings: ['empty', 'offline'],
   partial: ['half', 'offline'],
+  needs_check: ['diamond', 'attention'],
   live: ['dot', 'good'],
   late: ['clock', 'attention'],
   stale: ['broken', 'attention'],
@@ -34,7 +35,7 @@ const looks: Record<string, [Shape, Tone]> = {
 }
 
 /** Flags in the order in which a person should see them. */
-export const urgency = ['leak', 'read_failure', 'never', 'stale', 'late', 'no_readings', 'partial', 'self_read']
+export const urgency = ['leak', 'read_failure', 'needs_check', 'never', 'stale', 'late', 'no_readings', 'partial', 'self_read']
 
 export const rank = (code: string) => {
   const found = urgency.indexOf(code)

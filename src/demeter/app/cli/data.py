@@ -20,6 +20,7 @@ from demeter.app.wiring import Wiring, opened
 from demeter.kernel import Commodity, Conflict, Invalid, NotFound
 from demeter.runtime.database import Scope, UnitOfWork
 
+FIRST_YEAR, LAST_YEAR = 1970, 2199
 site_app = typer.Typer(help="Sites.", no_args_is_help=True)
 meter_app = typer.Typer(help="Meters.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage statements: the hand-off to billing.", no_args_is_help=True)
@@ -59,8 +60,10 @@ def _site(work: UnitOfWork, name: str) -> estate.Site:
     if name:
         return estate.site_named(work, name)
     sites = estate.sites(work)
-    if len(sites) != 1:
-        known = ", ".join(s.name for s in sites) or "none yet"
+    if not sites:
+        raise NotFound("there is no site yet", hint="Try: demeter demo.")
+    if len(sites) > 1:
+        known = ", ".join(s.name for s in sites)
         raise Invalid(f"there are {len(sites)} sites", hint=f"Name one with --site: {known}")
     return sites[0]
 
@@ -122,8 +125,9 @@ def usage_export(
     """Print the usage statements of a site's month: what metering hands to billing. No money in it, ever."""
     if file_format not in {"csv", "json"}:
         raise Invalid(f"unknown format {file_format!r}", hint="Use --format csv or --format json.")
+    first_day = month_first(month)
     with working(context, organization) as (_, work):
-        place, first_day = _site(work, site), month_first(month)
+        place = _site(work, site)
         export = metering.usage_csv if file_format == "csv" else metering.usage_json
         sys.stdout.write(export(work, place.id, first_day))
 
@@ -135,9 +139,12 @@ def month_first(text: str) -> date:
         Invalid: it is not a month.
     """
     try:
-        return date.fromisoformat(f"{text}-01")
-    except ValueError as error:
-        raise Invalid(f"{text!r} is not a month", hint="Write it as YYYY-MM, for example 2026-10.") from error
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError:
+        first = date.min
+    if not FIRST_YEAR <= first.year <= LAST_YEAR:  # what calendars of all zones can compute with
+        raise Invalid(f"{text!r} is not a month", hint="Write it as YYYY-MM, for example 2026-10.")
+    return first
 
 
 @app.command()
@@ -152,11 +159,12 @@ def explain(
     as_json: output.JsonFlag = False,
 ) -> None:
     """Prove a month's number: walk from it to days, intervals, edits and raw frames, and derive it again from those."""
+    first_day = month_first(month)
     with working(context, organization) as (wiring, work):
         place = _site(work, site) if site else None
         point = estate.service_point_of(work, unit, commodity, place.id if place else None)
         keys = keys_of_meters(wiring.secrets, work)
-        explanation = metering.explain(work, point.id, month_first(month), wiring.decoders(), keys)
+        explanation = metering.explain(work, point.id, first_day, wiring.decoders(), keys)
     if as_json:
         output.print_json(explanation)
     else:

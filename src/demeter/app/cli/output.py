@@ -1,7 +1,7 @@
 """How commands speak: data to stdout, messages to stderr, documented exit codes.
 
-Exit codes: 0 ok · 1 failure · 2 usage · 3 not found · 4 not allowed · 5 conflict or invalid · 6 unreachable ·
-7 partly done · 130 interrupted.
+Exit codes: 0 ok · 1 failure (doctor: a line says fail; explain: something does not match) · 2 usage · 3 not found ·
+4 not allowed · 5 conflict or invalid (also: it runs already, its port is taken) · 6 unreachable · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import psycopg
 import sqlalchemy.exc
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from demeter.kernel import Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
@@ -33,6 +34,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (psycopg.OperationalError, 6),
     (sqlalchemy.exc.OperationalError, 6),
     (DemeterError, 1),
+    (OSError, 1),
 )
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,11 +65,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     if not rows:
         sys.stdout.write(f"{title}: nothing yet.\n")
         return
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(("—" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(("—" if cell is None else escape(str(cell))) for cell in row))
     Console().print(table)
 
 
@@ -92,7 +94,7 @@ def helpful_errors() -> Iterator[None]:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, DemeterError):
+    if isinstance(error, DemeterError | OSError):
         return str(error)
     return "the database does not answer; is it running? (" + str(error).splitlines()[0] + ")"
 

@@ -30,6 +30,7 @@ from demeter.runtime.secrets import MasterKey, SecretBox
 from demeter.simulator import FleetConfig
 
 GIVE_UP_S = 600
+WATCHED_WITHIN_S = 45
 ORGANIZATION = "Palm Court"
 
 
@@ -178,6 +179,16 @@ def _progress_bar(run: Demo) -> None:
             time.sleep(0.5)
 
 
+def _examined(run: Demo) -> dict[str, object]:
+    """Examine the cases; what only the passing of time shows (a meter that stays silent) may need a moment more."""
+    until = time.monotonic() + WATCHED_WITHIN_S
+    while True:
+        report = check.examine(run.address, run.passwords[ADMINISTRATOR], run.fleet, run.state.site_id)
+        if report["passed"] or time.monotonic() > until:
+            return report
+        time.sleep(1)
+
+
 def demo_check(settings: Settings) -> int:
     """Run the demo without a person; print one JSON document; return 0 only if the cases hold."""
     run = Demo(settings)
@@ -189,7 +200,7 @@ def demo_check(settings: Settings) -> int:
             run.finish_setup()
             _wait(run, lambda _: time.sleep(0.5))
             collected_s = round(time.monotonic() - run.started)
-            result.update(check.examine(run.address, run.passwords[ADMINISTRATOR], run.fleet, run.state.site_id))
+            result.update(_examined(run))
             result.update(run.counts())
             result["seconds"] = collected_s
         except Exception as error:  # noqa: BLE001 - a failed check is reported, whatever it failed on

@@ -1,20 +1,23 @@
 """What the journal keeps beside the bytes of a GET exchange, and decoding such a frame again.
 
 A frame's payload is the wrapper frames of one GET exchange as received, one after the other, blocks and ciphering
-included. Its context is JSON and never holds a key; together with the keys of its ``key_version`` it gives the same
-series as on the day it came in.
+included. Its context is JSON and never holds a key; together with the keys the meter had then it gives the same series
+as on the day it came in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from demeter.drivers.dlms.failures import failure_of
+from demeter.drivers.dlms.options import CIPHERS
 from demeter.drivers.dlms.tables import Scalers, Table, series_of
-from demeter.protocols.dlms.errors import DlmsError
+from demeter.protocols.dlms.client import CipherMode
+from demeter.protocols.dlms.errors import DlmsError, TagCheckFailed
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject, profile_columns
 from demeter.protocols.dlms.replay import open_get_response
@@ -54,7 +57,7 @@ def table_of(context: Mapping[str, Any]) -> Table:
         scalers: Scalers = {(Obis.parse(o), a): (s, u) for o, a, s, u in context["scalers"]}
         profile = Profile(context["profile"])
         return Table(profile, Obis.parse(context["obis"]), captures, scalers, int(context["capture_period_s"]))
-    except (KeyError, TypeError, ValueError, DlmsError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, DlmsError) as error:
         raise ReadFailure(FailureKind.GARBLED, f"the frame's context is not that of a profile: {error!r}") from error
 
 
@@ -72,20 +75,52 @@ class ProfileDecoder:
         context = cast(Mapping[str, Any], frame.context)
         table = table_of(context)
         try:
-            payload = open_frame(frame.payload, context, credentials.secrets)
-            columns = profile_columns(payload, table.captures, table.scalers, table.period_s, ZoneInfo(context["zone"]))
+            payload = _opened(frame.payload, context, credentials)
+            columns = profile_columns(payload, table.captures, table.scalers, table.period_s, _zone_of(context))
         except DlmsError as error:
             raise failure_of(error, "decoding a journal frame") from error
         return series_of(table, columns)
 
 
+def _opened(payload: bytes, context: Mapping[str, Any], credentials: Credentials) -> bytes:
+    """Open a frame with the meter's present keys, else with former ones: the tag tells which fit."""
+    try:
+        return open_frame(payload, context, credentials.secrets)
+    except TagCheckFailed:
+        for former in credentials.earlier:
+            with suppress(TagCheckFailed):
+                return open_frame(payload, context, former)
+        raise
+
+
+def _zone_of(context: Mapping[str, Any]) -> ZoneInfo:
+    try:
+        return ZoneInfo(context["zone"])
+    except (KeyError, TypeError, ValueError) as error:  # no such zone is a KeyError, too
+        raise ReadFailure(FailureKind.GARBLED, f"the frame's context names no time zone: {error!r}") from error
+
+
 def open_frame(payload: bytes, context: Mapping[str, Any], secrets: Mapping[str, bytes]) -> bytes:
-    """Return the A-XDR octets of the attribute inside a frame."""
-    if context["cipher"] == "none":
+    """Return the A-XDR octets of the attribute inside a frame.
+
+    Raises:
+        ReadFailure: NOT_CONFIGURED without the keys of an enciphered frame; GARBLED when the context does not tell
+            how it is enciphered.
+    """
+    try:
+        cipher, title = CIPHERS[context["cipher"]], context["system_title"]
+        title = None if title is None else bytes.fromhex(title)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"the frame's context does not tell how it is enciphered: {error!r}"
+        raise ReadFailure(FailureKind.GARBLED, message) from error
+    if cipher is CipherMode.NONE:
         return open_get_response(payload)
+    missing = [name for name in ("encryption_key", "authentication_key") if name not in secrets]
+    if missing:
+        raise ReadFailure(FailureKind.NOT_CONFIGURED, f"the meter's {' and '.join(missing)} to open the frame with")
     return open_get_response(
         payload,
         encryption_key=secrets["encryption_key"],
         authentication_key=secrets["authentication_key"],
-        system_title=bytes.fromhex(context["system_title"]),
+        system_title=title,
     )

@@ -38,14 +38,25 @@ from demeter.metering.api.models import (
     UnitRow,
     UnitsAnswer,
     UnitsSummary,
+    VerdictCode,
 )
 from demeter.metering.explain import ExplainedDay as DayProof
 from demeter.metering.explain import ExplainedEdit as EditProof
 from demeter.metering.explain import ExplainedFrame as FrameProof
 from demeter.metering.explain import Explanation as MonthProof
+from demeter.metering.reconciliation import Verdict
 from demeter.readings import Channel
 
 PPM = 1_000_000
+VERDICT_CODES: Mapping[Verdict, VerdictCode] = {
+    Verdict.WITHIN_CLASS_ERROR: "within_class_error",
+    Verdict.TECHNICAL_LOSS: "technical_loss",
+    Verdict.INCOMPLETE: "incomplete",
+    Verdict.INCONCLUSIVE: "inconclusive",
+    Verdict.SUSPICIOUS: "suspicious",
+    Verdict.NEGATIVE: "negative",
+    Verdict.NOT_POSSIBLE: "not_possible",
+}
 
 
 def first_day(month: str | None) -> date | None:
@@ -116,6 +127,7 @@ def units_answer(page: views.UnitsPage) -> UnitsAnswer:
             leaks=summary.leaks,
             read_failures=summary.read_failures,
             self_reads=summary.self_reads,
+            to_check=summary.to_check,
         ),
         rows=[unit_row(row) for row in page.rows],
     )
@@ -182,7 +194,12 @@ def register(view: views.RegisterView | None, unit: DisplayUnit) -> RegisterAnsw
     if view is None:
         return None
     return RegisterAnswer(
-        at=view.at, value=exact(view.value), unit=unit, quality=view.quality, meter_serial=view.meter_serial
+        at=view.at,
+        value=exact(view.value),
+        unit=unit,
+        quality=view.quality,
+        meter_serial=view.meter_serial,
+        source=view.source.value,
     )
 
 
@@ -259,8 +276,12 @@ def balance(view: views.BalanceView) -> ReconciliationRow:
         loss_percent=known(view.loss_percent),
         uncertainty=known(view.shown(found.uncertainty)),
         coverage=ratio(found.coverage_ppm),
-        verdict=found.verdict.value,
+        verdict=found.sentence,
+        verdict_code=VERDICT_CODES[found.verdict],
+        attention=found.attention,
         excluded=list(view.excluded),
+        by_self_read=known(view.shown(found.by_hand)) if found.hand_read else None,
+        self_read_points=list(found.hand_read),
         shared_by=view.by or None,
         shares=[Share(unit=one.unit, share=exact(one.share), amount=exact(one.amount)) for one in view.shares],
     )

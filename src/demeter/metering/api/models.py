@@ -19,7 +19,17 @@ Coverage = Annotated[
 Role = Literal["unit", "bulk", "common"]
 CommodityWord = Literal["electricity", "water"]
 DisplayUnit = Literal["kWh", "kL"]
-FlagCode = Literal["normal", "leak", "read_failure", "reconciled", "self_read", "no_readings", "partial"]
+FlagCode = Literal["normal", "leak", "read_failure", "reconciled", "self_read", "no_readings", "partial", "needs_check"]
+VerdictCode = Literal[
+    "within_class_error",
+    "technical_loss",
+    "incomplete",
+    "inconclusive",
+    "suspicious",
+    "negative",
+    "not_possible",
+]
+Source = Literal["reading", "recorded at installation", "recorded at removal"]
 
 
 class QualityAmount(Wire):
@@ -76,6 +86,7 @@ class UnitsSummary(Wire):
     leaks: int
     read_failures: int
     self_reads: int
+    to_check: int = Field(description="Rows whose registers and intervals disagree: not to be billed unseen.")
 
 
 class UnitsAnswer(Wire):
@@ -109,6 +120,7 @@ class RegisterAnswer(Wire):
     unit: DisplayUnit
     quality: str
     meter_serial: str
+    source: Source = Field(description="A reading, or a read from the record of the meter's installation or removal.")
 
 
 class TotalAnswer(Wire):
@@ -338,8 +350,12 @@ class ReconciliationRow(Wire):
     loss_percent: str | None
     uncertainty: str | None = Field(description="One standard deviation of the loss, from the meters' accuracy class.")
     coverage: Coverage
-    verdict: str
-    excluded: list[str] = Field(description="Service points without enough readings, left out on both sides.")
+    verdict: str = Field(description="In words, with whose use the loss includes.")
+    verdict_code: VerdictCode
+    attention: bool = Field(description="Whether a person should look; false: a whole balance that explains itself.")
+    excluded: list[str] = Field(description="Service points without enough readings; the loss includes their use.")
+    by_self_read: str | None = Field(description="Part of units and common known from reads by hand, month only.")
+    self_read_points: list[str] = Field(description="The service points of that part.")
     shared_by: str | None = Field(description="How the common area is shared out: by floor area, or equal.")
     shares: list[Share]
 
@@ -359,6 +375,7 @@ class RegisterRead(Wire):
     scaler: int
     quality: str
     meter_serial: str
+    source: Source
 
 
 class QualityShare(Wire):

@@ -96,6 +96,5 @@ def self_read(
     """Judge a register a person read, and keep it if it is plausible. Answers after the outcome is committed."""
     given = self_reads.SelfRead(body.at, Decimal(body.register_value), body.note)
     deliver = self_reads.deliver_now(database, scope.organization_id)
-    with database.unit_of_work(scope) as work:
-        result = self_reads.submit_self_read(work, service_point_id, given, deliver)
+    result = self_reads.submit_self_read(database, scope, service_point_id, given, deliver)
     return SelfReadAnswer(outcome=result.outcome.value, reason=result.reason)

@@ -124,7 +124,7 @@ def append_statement(work: UnitOfWork, site_id: int, published: Published) -> No
 
 @dataclass(frozen=True, slots=True)
 class SelfReadRow:
-    """A submitted self-read; ``register`` in base units as the dial shows it."""
+    """A submitted self-read; ``register`` in base units as the dial shows it; ``received_id``: the row it answers."""
 
     service_point_id: int
     meter_id: int
@@ -135,24 +135,29 @@ class SelfReadRow:
     note: str
     submitted_by: str
     submitted_at: datetime
+    received_id: int | None = None
 
 
-SELF_READ = "service_point_id, meter_id, at, register, outcome, reason, note, submitted_by, submitted_at"
+SELF_READ = "service_point_id, meter_id, at, register, outcome, reason, note, submitted_by, submitted_at, received_id"
 
 
-def append_self_read(work: UnitOfWork, site_id: int, row: SelfReadRow) -> None:
-    """Append a submitted self-read."""
+def append_self_read(work: UnitOfWork, site_id: int, row: SelfReadRow) -> int:
+    """Append a submitted self-read; return its id."""
     values: list[Any] = [getattr(row, name) for name in SELF_READ.split(", ")]
-    work.raw.execute(
-        f"INSERT INTO metering.self_read (site_id, {SELF_READ}) VALUES (%s{', %s' * len(values)})", [site_id, *values]
-    )
+    made = work.raw.execute(
+        f"INSERT INTO metering.self_read (site_id, {SELF_READ}) VALUES (%s{', %s' * len(values)}) RETURNING id",
+        [site_id, *values],
+    ).fetchone()
+    assert made is not None
+    return int(made[0])
 
 
 def self_reads(work: UnitOfWork, site_id: int, service_point_id: int) -> list[SelfReadRow]:
-    """Return the self-reads of a service point, newest first."""
+    """Return the self-reads of a service point, newest first; one that has its outcome is listed once."""
     with work.raw.cursor(row_factory=class_row(SelfReadRow)) as cursor:
         return cursor.execute(
-            f"SELECT {SELF_READ} FROM metering.self_read WHERE site_id = %s AND service_point_id = %s"
+            f"SELECT {SELF_READ} FROM metering.self_read r WHERE site_id = %s AND service_point_id = %s"
+            " AND NOT EXISTS (SELECT FROM metering.self_read o WHERE o.site_id = r.site_id AND o.received_id = r.id)"
             " ORDER BY at DESC, id DESC",
             (site_id, service_point_id),
         ).fetchall()

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from demeter.metering.model import DayUse, Flag, FlagKind, MonthUse, qualities_in, qualities_out
+from demeter.metering.model import ALARM, DayUse, Flag, FlagKind, MonthUse, qualities_in, qualities_out
 from demeter.metering.rollup import Total
 from demeter.runtime.database import UnitOfWork
 
@@ -200,15 +200,28 @@ def put_flags(work: UnitOfWork, site_id: int, flags: Sequence[Flag]) -> None:
         )
 
 
-def drop_flags(work: UnitOfWork, site_id: int, kind: FlagKind, keys: Sequence[tuple[int, date]]) -> None:
-    """Remove the flags of a kind in these (service point, month), to be stored anew."""
+def drop_computed_flags(work: UnitOfWork, site_id: int, keys: Sequence[tuple[int, date]]) -> None:
+    """Remove the flags that follow from the readings of these (service point, month), to be stored anew."""
     if keys:
         points, of_months = [list(column) for column in zip(*keys, strict=True)]
         work.raw.execute(
-            "DELETE FROM metering.flag WHERE site_id = %s AND kind = %s"
+            "DELETE FROM metering.flag WHERE site_id = %s AND word <> %s"
             " AND (service_point_id, month) IN (SELECT * FROM unnest(%s::int[], %s::date[]))",
-            (site_id, kind.value, points, of_months),
+            (site_id, ALARM, points, of_months),
         )
+
+
+def awaited(work: UnitOfWork, site_id: int, meter_ids: Sequence[int]) -> dict[int, datetime]:
+    """Return since when the first reading of each of these meters is awaited; those new here are from now on."""
+    work.raw.execute(
+        "INSERT INTO metering.awaited SELECT %s, unnest(%s::int[]), %s ON CONFLICT DO NOTHING",
+        (site_id, list(meter_ids), work.now()),
+    )
+    rows = work.raw.execute(
+        "SELECT meter_id, since FROM metering.awaited WHERE site_id = %s AND meter_id = ANY(%s)",
+        (site_id, list(meter_ids)),
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def close_flag(work: UnitOfWork, site_id: int, flag: Flag, until: datetime) -> None:
@@ -221,15 +234,15 @@ def close_flag(work: UnitOfWork, site_id: int, flag: Flag, until: datetime) -> N
 
 
 def flags_within(
-    work: UnitOfWork, site_id: int, month: date, span: tuple[datetime, datetime], service_point_id: int | None = None
+    work: UnitOfWork, site_id: int, month: date, end: datetime, service_point_id: int | None = None
 ) -> list[Flag]:
-    """Return the flags a month shows: its leaks, and the read failures that overlap it; oldest first."""
+    """Return the flags of a month: what its readings say, and the open alarms that reach into it; oldest first."""
     with work.raw.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             f"SELECT {FLAG} FROM metering.flag WHERE site_id = %s AND service_point_id = coalesce(%s, service_point_id)"
-            " AND (kind = 'leak' AND month = %s OR kind = 'read_failure' AND since < %s"
-            " AND (until_at IS NULL OR until_at > %s)) ORDER BY since, service_point_id, word",
-            (site_id, service_point_id, month, span[1], span[0]),
+            " AND (word <> %s AND month = %s OR word = %s AND since < %s AND until_at IS NULL)"
+            " ORDER BY since, service_point_id, word",
+            (site_id, service_point_id, ALARM, month, ALARM, end),
         ).fetchall()
     return [_flag_in(row) for row in rows]
 
@@ -255,15 +268,15 @@ def flags(
     *,
     month: date | None = None,
     service_point_id: int | None = None,
-    open_kind: FlagKind | None = None,
+    alarms: bool = False,
 ) -> list[Flag]:
-    """Return flags of a site, oldest first: of a month, of a service point, or the open ones of a kind."""
+    """Return flags of a site, oldest first: of a month, of a service point, or the open alarms."""
     with work.raw.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             f"SELECT {FLAG} FROM metering.flag WHERE site_id = %s AND month = coalesce(%s, month)"
             " AND service_point_id = coalesce(%s, service_point_id)"
-            " AND (%s::text IS NULL OR kind = %s AND until_at IS NULL) ORDER BY since, service_point_id, word",
-            (site_id, month, service_point_id, open_kind, open_kind),
+            " AND (NOT %s OR word = %s AND until_at IS NULL) ORDER BY since, service_point_id, word",
+            (site_id, month, service_point_id, alarms, ALARM),
         ).fetchall()
     return [_flag_in(row) for row in rows]
 

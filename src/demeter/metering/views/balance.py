@@ -11,7 +11,7 @@ import numpy as np
 
 from demeter import estate
 from demeter.estate import PointRole, ServicePoint, Site
-from demeter.kernel import Commodity, display, local_day, next_month, rescale
+from demeter.kernel import Commodity, Quality, display, local_day, next_month, rescale
 from demeter.metering.model import MonthUse
 from demeter.metering.reconciliation import Balance, BalanceRules, PointUse, apportion, reconcile
 from demeter.metering.store import use
@@ -125,7 +125,8 @@ def _point_use(
     total = month.total if month else None
     known = total is not None and total.complete and total.amount is not None
     whole_amount = rescale(total.amount, total.scaler, scaler) if known and total and total.amount is not None else None
-    return PointUse(point.id, point.label, point.role.value, amounts, complete, whole_amount)
+    by_hand = known and total is not None and Quality.SELF_READ in total.qualities
+    return PointUse(point.id, point.label, point.role.value, amounts, complete, whole_amount, by_hand)
 
 
 def _shares(

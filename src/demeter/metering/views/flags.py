@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from demeter.estate import PointRole
-from demeter.metering.assess import NOT_COMPUTABLE
-from demeter.metering.model import Flag, FlagKind, MonthUse
+from demeter.metering.assess import NEEDS_CHECK, NOT_COMPUTABLE
+from demeter.metering.evidence import DISAGREE
+from demeter.metering.model import ALARM, SILENCE, Flag, FlagKind, MonthUse
 from demeter.metering.views.model import PPM, Destination, FlagCode, FlagView
 
 ENOUGH_PPM = 980_000
 """Coverage below which a month is shown as partial."""
 
-KEPT_CODE = {FlagKind.LEAK: FlagCode.LEAK, FlagKind.READ_FAILURE: FlagCode.READ_FAILURE}
-KEPT_WORD = {FlagKind.LEAK: "leak signal", FlagKind.READ_FAILURE: "read-failure"}
+KEPT_CODE = {
+    FlagKind.LEAK: FlagCode.LEAK,
+    FlagKind.READ_FAILURE: FlagCode.READ_FAILURE,
+    FlagKind.NEEDS_CHECK: FlagCode.NEEDS_CHECK,
+}
+KEPT_WORD = {
+    FlagKind.LEAK: "leak signal",
+    FlagKind.READ_FAILURE: "read-failure",
+    FlagKind.NEEDS_CHECK: "needs check",
+}
 
 GOES_TO = {
     FlagCode.NORMAL: (Destination("billing", "reading"),),
@@ -22,6 +31,7 @@ GOES_TO = {
     FlagCode.READ_FAILURE: (Destination("investigate", "meter does not answer"), Destination("self-read", "resident")),
     FlagCode.NO_READINGS: (Destination("investigate", "no readings"), Destination("self-read", "resident")),
     FlagCode.SELF_READ: (Destination("billing", "self-read"),),
+    FlagCode.NEEDS_CHECK: (Destination("investigate", DISAGREE),),
     FlagCode.PARTIAL: (Destination("investigate", "gaps"), Destination("billing", "partial reading")),
 }
 COMMON = (Destination("billing", "reads"), Destination("accounting", "ledger"))
@@ -29,7 +39,10 @@ COMMON = (Destination("billing", "reads"), Destination("accounting", "ledger"))
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a row's flag follows from. ``verdict``: of the building's reconciliation, for bulk and common points."""
+    """What a row's flag follows from. ``verdict``: of the building's reconciliation, for bulk and common points.
+
+    ``kept``: what :func:`standing` leaves. ``incomplete``: the building is reconciled although some are left out.
+    """
 
     role: PointRole
     ended: bool
@@ -38,6 +51,26 @@ class Situation:
     kept: Sequence[Flag]
     reconciled: bool = False
     verdict: str | None = None
+    incomplete: bool = False
+
+
+def standing(found: Sequence[Flag], *, ended: bool) -> list[Flag]:
+    """Return the flags a month shows, oldest first: what its readings say, whatever was raised at the time.
+
+    An alarm that is over is history. One that is open speaks for the silence it began; in a month that has ended it
+    shows only if that month's readings do leave such a silence.
+    """
+    open_alarms = [f for f in found if f.word == ALARM and f.until is None]
+    silent = [f for f in found if f.word == SILENCE]
+    if ended:
+        open_alarms = [alarm for alarm in open_alarms if any(_began(alarm, one) for one in silent)]
+    told = {id(one) for one in silent if any(_began(alarm, one) for alarm in open_alarms)}
+    rest = [f for f in found if f.word != ALARM and id(f) not in told]
+    return sorted([*rest, *open_alarms], key=lambda flag: (flag.since, flag.word))
+
+
+def _began(alarm: Flag, silence: Flag) -> bool:
+    return silence.until is None or alarm.since < silence.until
 
 
 def kept_view(flag: Flag) -> FlagView:
@@ -53,6 +86,10 @@ def _word(flag: Flag) -> str:
 
 def _detail(flag: Flag) -> str:
     evidence = flag.evidence
+    if flag.word == SILENCE:
+        return f"no readings for {evidence.get('silent_hours')} h"
+    if flag.kind is FlagKind.NEEDS_CHECK:
+        return f"{flag.word}: {evidence.get('registers')} against {evidence.get('intervals')}"
     if flag.kind is FlagKind.READ_FAILURE:
         return f"{evidence.get('reason')}, more than {evidence.get('threshold_hours')} h"
     if "lowest_litres_per_hour" in evidence:
@@ -67,8 +104,6 @@ def flag_of(situation: Situation) -> FlagView:
         return kept_view(kept)
     use, total = situation.use, situation.use.total if situation.use else None
     words = use.flags if use else ()
-    if situation.ended and total is not None and "read_failure" in words and not total.complete:
-        return FlagView(FlagCode.READ_FAILURE, KEPT_WORD[FlagKind.READ_FAILURE], detail="silent in this month")
     if total is None or total.amount is None:
         if NOT_COMPUTABLE in words:
             return FlagView(FlagCode.NO_READINGS, "not computable", detail="check multiplier and units of the meter")
@@ -83,20 +118,22 @@ def _of_known(situation: Situation, words: Sequence[str]) -> FlagView:
         percent = situation.coverage_ppm * 100 // PPM
         return FlagView(FlagCode.PARTIAL, f"partial, {percent} %", detail=f"{percent} % of the time is known")
     if situation.reconciled:
-        return FlagView(FlagCode.RECONCILED, "reconciled", detail=situation.verdict)
+        word = "reconciled, incomplete" if situation.incomplete else "reconciled"
+        return FlagView(FlagCode.RECONCILED, word, detail=situation.verdict)
     detail = situation.verdict or _over(situation.kept)
     return FlagView(FlagCode.NORMAL, "normal", detail=detail)
 
 
 def _urgent(situation: Situation) -> Flag | None:
-    """Return the open leak, else a read failure that stands; older leaks first."""
+    """Return the open leak, else a read failure that stands, else what needs a check; older leaks first."""
     open_leaks = [f for f in situation.kept if f.kind is FlagKind.LEAK and f.until is None]
     if open_leaks:
         return open_leaks[0]
     complete = situation.use is not None and situation.use.total.complete
     failures = [f for f in situation.kept if f.kind is FlagKind.READ_FAILURE]
-    standing = [] if situation.ended and complete else [f for f in failures if situation.ended or f.until is None]
-    return standing[-1] if standing else None
+    failing = [] if situation.ended and complete else [f for f in failures if situation.ended or f.until is None]
+    doubtful = [f for f in situation.kept if f.kind is FlagKind.NEEDS_CHECK]
+    return failing[-1] if failing else next(iter(doubtful), None)
 
 
 def _over(kept: Sequence[Flag]) -> str | None:
@@ -104,8 +141,14 @@ def _over(kept: Sequence[Flag]) -> str | None:
     return f"leak signal until {leaks[-1].until:%Y-%m-%d}, over" if leaks else None
 
 
-def goes_to(role: PointRole, flag: FlagView) -> tuple[Destination, ...]:
-    """Return where the reading goes: metering proves it, others act on it."""
+def goes_to(role: PointRole, flag: FlagView, words: Sequence[str] = ()) -> tuple[Destination, ...]:
+    """Return where the reading goes: metering proves it, others act on it.
+
+    ``words``: the month's own flags. What needs a check goes to nobody's bill, whatever else is flagged.
+    """
+    if NEEDS_CHECK in words:
+        others = [goal for goal in GOES_TO.get(flag.code, ()) if goal.to != "billing"]
+        return tuple(dict.fromkeys((*others, *GOES_TO[FlagCode.NEEDS_CHECK])))
     if role is not PointRole.UNIT and flag.code in {FlagCode.NORMAL, FlagCode.RECONCILED, FlagCode.SELF_READ}:
         return COMMON
     if flag.code is FlagCode.RECONCILED:

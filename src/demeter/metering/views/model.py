@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from demeter.estate import PointRole, ServicePoint, Site
 from demeter.kernel import Commodity, display
+from demeter.metering.index import Source
 from demeter.metering.rollup import Total
 from demeter.readings import Channel
 
@@ -26,6 +27,7 @@ class FlagCode(StrEnum):
     SELF_READ = "self_read"
     NO_READINGS = "no_readings"
     PARTIAL = "partial"
+    NEEDS_CHECK = "needs_check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class UnitsSummary:
     leaks: int
     read_failures: int
     self_reads: int
+    to_check: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,13 @@ class UnitsPage:
 
 @dataclass(frozen=True, slots=True)
 class RegisterView:
-    """A register at an instant, in kWh or kL as the meter shows it."""
+    """A register at an instant, in kWh or kL as the meter shows it; ``source``: a reading, or a recorded read."""
 
     at: datetime
     value: Decimal
     quality: str
     meter_serial: str
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from demeter import estate, readings
 from demeter.kernel import Invalid, Span, day_start, display, local_day, month_span, next_month
 from demeter.metering.consumption import place
 from demeter.metering.gather import columns_between, installed_meters, site_map
-from demeter.metering.index import Rules
-from demeter.metering.model import FlagKind, MonthUse
+from demeter.metering.index import Rules, Source
+from demeter.metering.model import ALARM, FlagKind, MonthUse
 from demeter.metering.store import hand_off, use
-from demeter.metering.views.flags import Situation, flag_of, kept_view
+from demeter.metering.views.flags import Situation, flag_of, kept_view, standing
 from demeter.metering.views.model import (
     DayView,
     InstalledView,
@@ -46,7 +46,9 @@ def point_page(work: UnitOfWork, service_point_id: int, month: date | None = Non
     revision = hand_off.revisions(work, point.site_id, month).get(point.id)
     flags = [
         replace(flag, since=use.leak_began(work, point.site_id, flag)) if flag.kind is FlagKind.LEAK else flag
-        for flag in use.flags_within(work, point.site_id, month, (span.start, span.end), point.id)
+        for flag in standing(
+            use.flags_within(work, point.site_id, month, span.end, point.id), ended=span.end <= work.now()
+        )
     ]
     there = where.installations.get(point.id, ())
     meter_ids = sorted({i.meter_id for i in there})
@@ -89,7 +91,8 @@ def _register(read: Mapping[str, Any] | None) -> RegisterView | None:
     if read is None:
         return None
     at = datetime.fromisoformat(read["at"])
-    return RegisterView(at, display(read["value"], read["scaler"]), read["quality"], read["meter_serial"])
+    value = display(read["value"], read["scaler"])
+    return RegisterView(at, value, read["quality"], read["meter_serial"], Source(read["source"]))
 
 
 def days(work: UnitOfWork, service_point_id: int, month: date | None = None) -> list[DayView]:
@@ -127,19 +130,13 @@ def months(work: UnitOfWork, service_point_id: int) -> list[MonthView]:
     result = []
     for month in use.months(work, point.site_id, service_point_id=point.id):
         span = month_span(zone, month.month.year, month.month.month)
-        kept = [
-            flag
-            for flag in flags
-            if (flag.month == month.month if flag.kind is FlagKind.LEAK else _overlaps(flag.since, flag.until, span))
-        ]
+        ended = span.end <= now
+        own = [flag for flag in flags if (flag.since < span.end if flag.word == ALARM else flag.month == month.month)]
+        kept = standing(own, ended=ended)
         coverage = coverage_so_far(month, span, now)
-        flag = flag_of(Situation(point.role, span.end <= now, month, coverage, kept))
+        flag = flag_of(Situation(point.role, ended, month, coverage, kept))
         result.append(MonthView(month.month, shown(month.total), coverage, flag))
     return result
-
-
-def _overlaps(since: datetime, until: datetime | None, span: Span) -> bool:
-    return since < span.end and (until is None or until > span.start)
 
 
 def intervals(work: UnitOfWork, service_point_id: int, span: Span) -> IntervalsView:

@@ -8,15 +8,14 @@ from datetime import date, datetime, timedelta
 from demeter import readings
 from demeter.estate import PointRole, ServicePoint
 from demeter.kernel import Span, local_day, month_span
+from demeter.metering.failures import installed_now
 from demeter.metering.gather import SiteMap, site_map
 from demeter.metering.model import Flag, MonthUse
-from demeter.metering.reconciliation import Verdict
 from demeter.metering.rollup import Total
 from demeter.metering.store import hand_off, use
 from demeter.metering.views.balance import BalanceView, balances
-from demeter.metering.views.flags import Situation, flag_of, goes_to
+from demeter.metering.views.flags import Situation, flag_of, goes_to, standing
 from demeter.metering.views.model import PPM, FlagCode, UnitRow, UnitsPage, UnitsSummary, shares, shown
-from demeter.metering.watch import installed_now
 from demeter.readings import Latest
 from demeter.runtime.database import UnitOfWork
 
@@ -38,7 +37,7 @@ def units_page(work: UnitOfWork, site_id: int, month: date | None = None) -> Uni
     span = month_span(site.zone, month.year, month.month)
     months = {m.service_point_id: m for m in use.months(work, site_id, month=month)}
     kept: dict[int, list[Flag]] = {}
-    for flag in use.flags_within(work, site_id, month, (span.start, span.end)):
+    for flag in use.flags_within(work, site_id, month, span.end):
         kept.setdefault(flag.service_point_id, []).append(flag)
     revisions = hand_off.revisions(work, site_id, month)
     points = sorted(where.points.values(), key=lambda p: (p.building, ROLE_ORDER[p.role], p.label, p.commodity))
@@ -49,7 +48,7 @@ def units_page(work: UnitOfWork, site_id: int, month: date | None = None) -> Uni
         _row(
             point,
             months.get(point.id),
-            kept.get(point.id, []),
+            standing(kept.get(point.id, []), ended=span.end <= now),
             found.get((point.building_id, point.commodity)),
             (span, now),
             last.get(point.id),
@@ -73,11 +72,19 @@ def _row(
     total = month.total if month else None
     coverage_ppm = coverage_so_far(month, span, now) if month else 0
     of_building = balance.balance if balance and point.role is not PointRole.UNIT else None
-    verdict = of_building.verdict.value if of_building else None
-    if balance and of_building and of_building.excluded and of_building.verdict is not Verdict.INCONCLUSIVE:
-        verdict = f"{verdict}; without {', '.join(label for _, label, _ in of_building.excluded)}"
     reconciled = of_building is not None and of_building.reconciled
-    flag = flag_of(Situation(point.role, span.end <= now, month, coverage_ppm, kept, reconciled, verdict))
+    flag = flag_of(
+        Situation(
+            point.role,
+            span.end <= now,
+            month,
+            coverage_ppm,
+            kept,
+            reconciled,
+            of_building.sentence if of_building else None,
+            incomplete=bool(of_building and of_building.excluded),
+        )
+    )
     return UnitRow(
         point.id,
         point.label,
@@ -89,7 +96,7 @@ def _row(
         shares(total) if total else {},
         flag,
         last_read_at,
-        goes_to(point.role, flag),
+        goes_to(point.role, flag, month.flags if month else ()),
         revision,
     )
 
@@ -131,4 +138,5 @@ def _summary(where: SiteMap, rows: Sequence[UnitRow], newest: Sequence[Latest], 
         leaks=codes.count(FlagCode.LEAK),
         read_failures=codes.count(FlagCode.READ_FAILURE),
         self_reads=codes.count(FlagCode.SELF_READ),
+        to_check=codes.count(FlagCode.NEEDS_CHECK),
     )

@@ -7,7 +7,7 @@ a ciphered application context, protected as glo-initiate. Nothing here ciphers:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Final
 
@@ -286,7 +286,7 @@ class AssociationRequest:
     context: Context
     user_information: bytes
     mechanism: Mechanism = Mechanism.NONE
-    authentication: bytes | None = None
+    authentication: bytes | None = field(default=None, repr=False)
     system_title: bytes | None = None
 
     def encode(self) -> bytes:

@@ -144,6 +144,11 @@ class EmbeddedPostgres:
         password = self._password_file.read_text().strip()
         return f"postgresql://demeter:{password}@/demeter?host={quote(str(self.socket_dir), safe='')}"
 
+    @property
+    def made(self) -> bool:
+        """Tell whether there is a cluster."""
+        return (self.cluster / "PG_VERSION").exists()
+
     def start(self, *, deadline_s: float = 60) -> str:
         """Make the cluster if there is none, start the server if none answers, and return the URL.
 
@@ -225,7 +230,7 @@ class EmbeddedPostgres:
 
     def _make_cluster(self) -> None:
         self._make_home()
-        if (self.cluster / "PG_VERSION").exists():
+        if self.made:
             if not self._password_file.exists():
                 raise _no_password(self._password_file)
             return

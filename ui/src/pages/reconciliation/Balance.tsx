@@ -15,7 +15,7 @@ export function Balance({ row }: { row: ReconciliationRow }) {
   const { t } = useTranslation()
   const { locale } = usePlace()
   const word = useCommodityWord()
-  const judgement = judged(row.verdict)
+  const judgement = judged(row)
   const amount = (value: string | null) => (value === null ? '—' : withUnit(value, row.unit, locale))
   return (
     <section className={classes.card} style={{ '--series': `var(--${row.commodity})` } as React.CSSProperties}>
@@ -41,6 +41,9 @@ export function Balance({ row }: { row: ReconciliationRow }) {
         {t('reconciliation.covered', { share: percent(row.coverage, locale) })}
         {row.uncertainty !== null && ` · ${t('reconciliation.uncertainty', { amount: amount(row.uncertainty) })}`}
       </p>
+      {row.by_self_read !== null && (
+        <p className="small">{t('reconciliation.bySelfRead', { amount: amount(row.by_self_read), points: row.self_read_points.join(', ') })}</p>
+      )}
       {row.excluded.length > 0 && <p className="small"><b>{t('reconciliation.excluded')}:</b> {row.excluded.join('; ')}</p>}
       {row.shares.length > 0 && <Shares row={row} />}
     </section>

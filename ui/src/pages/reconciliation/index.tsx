@@ -40,7 +40,7 @@ export function ReconciliationPage() {
 function ReconciliationSentence({ rows, month }: { rows: ReconciliationRow[]; month: string }) {
   const { t } = useTranslation()
   const { locale } = usePlace()
-  const good = rows.filter((row) => judged(row.verdict) === 'reconciled').length
+  const good = rows.filter((row) => judged(row) === 'reconciled').length
   const opening = t('reconciliation.sentence', { good, count: rows.length, month: monthName(month, locale) })
   const rest = rows.length - good
   return <><b>{opening}</b>{rest > 0 ? `; ${t('reconciliation.check', { count: rest })}` : ''}.</>

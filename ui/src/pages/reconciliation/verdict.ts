@@ -1,19 +1,21 @@
+import type { ReconciliationRow } from '@/api/types'
 import type { Shape, Tone } from '@/components/Flag'
 
 /** What a person has to know of a verdict: it explains itself, it needs a look, or it cannot be given. */
-export type Judgement = 'reconciled' | 'check' | 'open'
+export type Judgement = 'reconciled' | 'check' | 'incomplete' | 'open'
 
-const explained = ['within class error', 'technical loss', 'reconciled']
-const undecided = ['inconclusive', 'not possible']
+const undecided = ['inconclusive', 'not_possible']
 
-export function judged(verdict: string): Judgement {
-  if (explained.includes(verdict)) return 'reconciled'
-  return undecided.some((word) => verdict.startsWith(word)) ? 'open' : 'check'
+export function judged({ attention, verdict_code: code }: ReconciliationRow): Judgement {
+  if (!attention) return 'reconciled'
+  if (code === 'incomplete') return code
+  return undecided.includes(code) ? 'open' : 'check'
 }
 
 export const looks: Record<Judgement, [Shape, Tone]> = {
   reconciled: ['checks', 'good'],
   check: ['diamond', 'attention'],
+  incomplete: ['half', 'attention'],
   open: ['half', 'offline'],
 }
 

@@ -55,8 +55,9 @@ function RegisterTile({ label, read }: { label: string; read: RegisterRead | nul
   const { zone, locale } = usePlace()
   if (!read) return <Tile label={label} value="—" note={t('unit.notYet')} />
   const serial = read.meter_serial ? ` · ${t('unit.serial', { serial: read.meter_serial })}` : ''
+  const recorded = read.source === 'reading' ? '' : ` · ${t(`unit.source.${read.source}`)}`
   const quality = wordKey(read.quality) === 'measured' ? '' : ` · ${t(`quality.${wordKey(read.quality) as 'edited'}`, { defaultValue: read.quality })}`
-  return <Tile label={label} value={withUnit(read.value, read.unit, locale, 2)} note={instant(read.at, zone, locale) + serial + quality} />
+  return <Tile label={label} value={withUnit(read.value, read.unit, locale, 2)} note={instant(read.at, zone, locale) + serial + recorded + quality} />
 }
 
 const order = ['measured', 'edited', 'suspect', 'self_read', 'estimated', 'substituted', 'missing']

@@ -8,7 +8,7 @@ import { unitsRead } from './progress'
 export function UnitsSentence({ page }: { page: UnitsPage }) {
   const { t } = useTranslation()
   const { zone, locale } = usePlace()
-  const { leaks, read_failures } = page.summary
+  const { leaks, read_failures, to_check } = page.summary
   const { read, units } = unitsRead(page)
   const past = page.month < localMonth(new Date(), zone)
   const opening = past
@@ -17,6 +17,7 @@ export function UnitsSentence({ page }: { page: UnitsPage }) {
   const wrong = [
     ...(leaks > 0 ? [t('units.leaks', { count: leaks })] : []),
     ...(read_failures > 0 ? [t('units.failures', { count: read_failures })] : []),
+    ...(to_check > 0 ? [t('units.toCheck', { count: to_check })] : []),
   ]
   return <><b>{opening}</b>; {wrong.length > 0 ? wrong.join(', ') : t('units.nothingWrong')}.</>
 }

@@ -41,13 +41,14 @@ CREATE TABLE metering.month_use (
   PRIMARY KEY (site_id, service_point_id, month)
 );
 CREATE INDEX month_use_month ON metering.month_use (site_id, month);
--- What a person must see. kind: leak, read_failure. A leak over a month's end has a row in either month; a read
--- failure one in the month it began. until_at NULL: still open.
+-- What a person must see. A leak over a month's end has a row in either month, and so has a silence: both are made
+-- anew whenever their month is computed, as is needs_check (registers and intervals disagree). A read failure of word
+-- 'no reading' is the alarm raised when it stood and closed when it was over; until_at NULL: still open.
 CREATE TABLE metering.flag (
   site_id int NOT NULL,
   service_point_id int NOT NULL,
   month date NOT NULL,
-  kind text NOT NULL CHECK (kind IN ('leak', 'read_failure')),
+  kind text NOT NULL CHECK (kind IN ('leak', 'read_failure', 'needs_check')),
   word text NOT NULL,
   since timestamptz NOT NULL,
   raised_at timestamptz NOT NULL,
@@ -56,6 +57,13 @@ CREATE TABLE metering.flag (
   PRIMARY KEY (site_id, service_point_id, month, kind, word, since)
 );
 CREATE INDEX flag_open ON metering.flag (site_id, kind) WHERE until_at IS NULL;
+-- Since when Demeter has waited for the first reading of a meter.
+CREATE TABLE metering.awaited (
+  site_id int NOT NULL,
+  meter_id int NOT NULL,
+  since timestamptz NOT NULL,
+  PRIMARY KEY (site_id, meter_id)
+);
 -- The content of an ended month that differs from its newest statement and waits to be published.
 CREATE TABLE metering.draft (
   site_id int NOT NULL,
@@ -81,7 +89,8 @@ CREATE TABLE metering.statement (
   PRIMARY KEY (site_id, service_point_id, month, revision)
 );
 CREATE INDEX statement_month ON metering.statement (site_id, month);
--- Every self-read that was submitted, whatever became of it.
+-- Every self-read that was submitted, whatever became of it. One that is about to become a reading has a row
+-- 'received', committed before the reading, and then one with its outcome, which names the first in ``received_id``.
 CREATE TABLE metering.self_read (
   site_id int NOT NULL,
   id bigint GENERATED ALWAYS AS IDENTITY,
@@ -89,17 +98,20 @@ CREATE TABLE metering.self_read (
   meter_id int NOT NULL,
   at timestamptz NOT NULL,
   register numeric NOT NULL,   -- base units (Wh, L), as the dial shows it
-  outcome text NOT NULL CHECK (outcome IN ('accepted', 'accepted_with_flag', 'rejected', 'needs_check')),
+  outcome text NOT NULL CHECK (outcome IN
+    ('received', 'accepted', 'accepted_with_flag', 'rejected', 'needs_check')),
   reason text NOT NULL,
   note text NOT NULL,
   submitted_by text NOT NULL,
   submitted_at timestamptz NOT NULL,
+  received_id bigint,
   PRIMARY KEY (site_id, id)
 );
+CREATE INDEX self_read_answer ON metering.self_read (site_id, received_id) WHERE received_id IS NOT NULL;
 CREATE INDEX self_read_point ON metering.self_read (site_id, service_point_id, at);
 """
 
-REWRITTEN = ("day_use", "month_use", "flag", "draft")
+REWRITTEN = ("day_use", "month_use", "flag", "awaited", "draft")
 APPENDED = ("statement", "self_read")
 
 

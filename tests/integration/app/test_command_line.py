@@ -1,0 +1,204 @@
+"""Exit codes as documented in the module of the command line's output, JSON on request, and no traceback ever."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy.exc
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from demeter import estate, identity
+from demeter.app.cli import data, output, root, serving  # noqa: F401 - data and serving register their commands
+from demeter.kernel import Commodity, Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
+from demeter.runtime.database import Database, Scope
+from demeter.runtime.secrets import MasterKey
+
+SECRET = "hunter2hunter2"
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the test run's logging as it is: the commands would bind it to a stream that is closed after them."""
+    monkeypatch.setattr(root.logging, "configure", lambda *_, **__: None)
+
+
+@pytest.fixture
+def environment(database: Database, tmp_path: Path) -> dict[str, str]:
+    MasterKey.from_file(tmp_path / "master.key", create=True)
+    return {"DATABASE_URL": database.url, "DEMETER_DATA_DIR": str(tmp_path)}
+
+
+@pytest.fixture
+def society(database: Database) -> Scope:
+    """One organization with one site whose name looks like markup, a unit and a meter."""
+    scope = Scope.system(identity.create_organization(database, "Palm Court"), "test")
+    with database.unit_of_work(scope) as work:
+        site = estate.create_site(work, "Palm [/red] Court", "Asia/Kolkata")
+        building = estate.create_building(work, site, "Tower A")
+        unit = estate.create_unit(work, site, building, "A-1204")
+        plan = estate.PointPlan(building, estate.PointRole.UNIT, Commodity.WATER, "A-1204", unit)
+        point = estate.service_point(work, estate.create_service_point(work, site, plan))
+        since = work.now() - timedelta(days=3)
+        meter = estate.create_meter(work, site, estate.MeterPlan("W-1", Commodity.WATER, "dlms", since))
+        estate.install(work, point, meter, since)
+    return scope
+
+
+def demeter(environment: dict[str, str], *words: str) -> Result:
+    result = CliRunner().invoke(root.app, list(words), env=environment)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotFound("x"), 3),
+        (Denied("x"), 4),
+        (Conflict("x"), 5),
+        (Invalid("x"), 5),
+        (Unavailable("x"), 6),
+        (psycopg.OperationalError("x"), 6),
+        (sqlalchemy.exc.OperationalError("x", None, Exception("x")), 6),
+        (DemeterError("x"), 1),
+        (PermissionError(13, "x"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_every_kind_of_error_has_its_exit_code(error: BaseException, code: int) -> None:
+    with pytest.raises(typer.Exit) as ended, output.helpful_errors():
+        raise error
+    assert ended.value.exit_code == code
+    assert f"{code} " in (output.__doc__ or "")
+
+
+def test_commands_end_with_the_code_of_what_went_wrong(environment: dict[str, str], society: Scope) -> None:
+    for words, code, hint in (
+        (["version"], 0, ""),
+        (["nonsense"], 2, ""),
+        (["explain", "--unit", "A-1204", "--commodity", "gas", "--month", "2026-10"], 2, "water"),
+        (["explain", "--unit", "Z-9", "--commodity", "water", "--month", "2026-10"], 3, "Z-9"),
+        (["explain", "--unit", "A-1204", "--commodity", "electricity", "--month", "2026-10"], 3, "electricity"),
+        (["meter", "list", "--site", "Elsewhere"], 3, "Palm"),
+        (["meter", "list", "--site", "99999999999"], 3, "Palm"),
+        (["meter", "list", "--organization", "Nobody"], 3, "Nobody"),
+        (["usage", "export", "--month", "2026-13"], 5, "YYYY-MM"),
+        (["usage", "export", "--month", "october"], 5, "YYYY-MM"),
+        (["usage", "export", "--month", "9999-12"], 5, "YYYY-MM"),
+        (["usage", "export", "--month", "0001-01"], 5, "YYYY-MM"),
+        (["usage", "export", "--month", "2026-10", "--format", "xml"], 5, "csv"),
+        (["explain", "--unit", "A-1204", "--commodity", "water", "--month", "0001-01"], 5, "YYYY-MM"),
+        (["user", "add", "--email", "nobody", "--name", "N"], 5, "nobody"),
+        (["user", "add", "--email", "a@b.example", "--name", "N", "--role", "king"], 5, "auditor"),
+        (["--log-level", "loud", "version"], 5, "warning"),
+        (["--config", "/nonexistent.toml", "version"], 5, "/nonexistent.toml"),
+        (["--data-dir", "/proc/demeter", "meter", "list"], 6, "DEMETER_DATA_DIR"),
+    ):
+        result = demeter(environment, *words)
+        assert (words, result.exit_code) == (words, code), result.output
+        assert hint in result.output, words
+
+
+def test_two_sites_or_organizations_ask_which(environment: dict[str, str], society: Scope, database: Database) -> None:
+    with database.unit_of_work(society) as work:
+        estate.create_site(work, "Second", "Asia/Kolkata")
+    result = demeter(environment, "meter", "list")
+    assert (result.exit_code, "Second" in result.stderr) == (5, True)
+    identity.create_organization(database, "Another")
+    result = demeter(environment, "site", "list")
+    assert (result.exit_code, "--organization" in result.stderr) == (5, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["site", "list"],
+        ["meter", "list"],
+        ["explain", "--unit", "A-1204", "--commodity", "water", "--month", "2026-10"],
+        ["config", "show"],
+        ["config", "show", "--origin"],
+        ["doctor"],
+    ],
+)
+def test_data_is_told_as_text_and_as_one_json_document(
+    environment: dict[str, str], society: Scope, words: list[str]
+) -> None:
+    text, document = demeter(environment, *words), demeter(environment, *words, "--json")
+    assert text.exit_code == document.exit_code
+    assert text.stdout.strip()
+    assert isinstance(json.loads(document.stdout), dict | list)
+
+
+def test_usage_is_exported_as_csv_and_json(environment: dict[str, str], society: Scope) -> None:
+    assert demeter(environment, "usage", "export", "--month", "2026-10").stdout.startswith("site,service_point,")
+    document = json.loads(demeter(environment, "usage", "export", "--month", "2026-10", "--format", "json").stdout)
+    assert (document["month"], document["statements"]) == ("2026-10", [])
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_it_is(environment: dict[str, str], society: Scope) -> None:
+    assert "Palm [/red] Court" in demeter(environment, "site", "list").stdout
+
+
+def test_a_database_that_does_not_answer_is_told_with_code_6(tmp_path: Path) -> None:
+    MasterKey.from_file(tmp_path / "master.key", create=True)
+    away = {"DEMETER_DATA_DIR": str(tmp_path), "DATABASE_URL": f"postgresql://u:{SECRET}@127.0.0.1:1/demeter"}
+    result = demeter(away, "site", "list")
+    assert result.exit_code == 6
+    assert SECRET not in result.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresq://u:{SECRET}@h/db",
+        f"u:{SECRET}@h",
+        f"postgresql://u:{SECRET}@[::1/db",
+        f"postgresql://u:{SECRET}@h:port/db",
+        f"host=127.0.0.1 password={SECRET}",
+    ],
+)
+@pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"], ["site", "list"], ["config", "show", "--origin"]])
+def test_a_database_url_with_a_slip_is_refused_without_repeating_its_password(
+    tmp_path: Path, url: str, words: list[str]
+) -> None:
+    result = demeter({"DEMETER_DATA_DIR": str(tmp_path), "DATABASE_URL": url}, *words)
+    assert result.exit_code == 5
+    assert "environment DATABASE_URL" in result.output
+    assert SECRET not in result.output
+
+
+def test_a_correct_database_url_is_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
+    url = f"postgresql://u:{SECRET}@127.0.0.1:1/demeter"
+    for words in (["config", "show"], ["config", "show", "--origin"], ["config", "show", "--json"], ["doctor"]):
+        assert SECRET not in demeter({"DEMETER_DATA_DIR": str(tmp_path), "DATABASE_URL": url}, *words).output
+
+
+def test_before_anything_is_set_up_commands_say_what_to_do_and_make_nothing(tmp_path: Path) -> None:
+    place = {"DEMETER_DATA_DIR": str(tmp_path), "DATABASE_URL": ""}
+    result = demeter(place, "site", "list")
+    assert (result.exit_code, "demeter demo" in result.stderr) == (6, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"colour = 1", b"colour = ", b"\xff\xfe", b'log_level = "loud"', b"http_port = []"]
+)
+def test_a_configuration_file_with_a_slip_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "demeter.toml"
+    file.write_bytes(content)
+    result = demeter({}, "--config", str(file), "version")
+    assert (result.exit_code, str(file) in result.stderr) == (5, True)
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "99999"])
+def test_a_port_there_is_not_is_refused_before_anything_starts(tmp_path: Path, port: str) -> None:
+    result = demeter({"DEMETER_DATA_DIR": str(tmp_path / "new"), "DATABASE_URL": ""}, "serve", "--port", port)
+    assert (result.exit_code, "http_port" in result.stderr) == (5, True)
+    assert not list((tmp_path / "new").glob("postgresql*"))
