@@ -88,7 +88,7 @@ whole_attribute = st.builds(AttributeRef, st.integers(0, 0xFFFF), obis, st.integ
 block = st.builds(DataBlock, st.booleans(), block_number, st.binary(max_size=300))
 action_result = st.sampled_from(ActionResult)
 reply = st.builds(ActionReply, action_result, st.none() | outcome)
-moment = st.binary(min_size=12, max_size=12) | st.just(b"") | st.binary(max_size=20)
+moment = st.binary(min_size=12, max_size=12) | st.just(b"") | st.binary(max_size=8)
 word = st.integers(0, 0xFFFF)
 
 
@@ -258,6 +258,11 @@ def test_a_data_notification_has_the_octets_of_the_standard() -> None:
     assert pushed.encode().hex() == "0f400000010c" + TIME.hex() + "060004c2c0"
     assert str(pushed.moment) == str(DataNotification(0, b"", TIME).moment)
     assert pushed.confirmation().encode().hex() == "104000000100"
+
+
+def test_a_date_time_with_the_tag_of_an_octet_string_is_understood() -> None:
+    read = decode(bytes.fromhex("0f40000000090c") + TIME + NUMBER)
+    assert read == DataNotification(0x40000000, NUMBER, TIME)
 
 
 @pytest.mark.parametrize("octets", [b"", b"abc", bytes.fromhex("07e9630c01101e00ff014a00")])

@@ -87,13 +87,19 @@ class EventNotification:
         return bytes((EVENT_NOTIFICATION,)) + time + self.attribute.descriptor() + self.value
 
 
+_TAGGED_TIME: Final = b"\x09\x0c"
+
 Notification = DataNotification | EventNotification
 
 
 def read_data(apdu: bytes) -> DataNotification:
-    """Read Data-Notification."""
+    """Read Data-Notification.
+
+    Some meters (Kaifa) write the tag of an octet-string before the length of the date-time; as no date-time has nine
+    octets, this is understood.
+    """
     invoke = number32(apdu, 1)
-    moment, at = read_octets(apdu, 5)
+    moment, at = read_octets(apdu, 6 if apdu[5:7] == _TAGGED_TIME else 5)
     need(apdu, at, 1)
     return DataNotification(invoke, apdu[at:], moment)
 
