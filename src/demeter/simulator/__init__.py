@@ -13,6 +13,7 @@ from demeter.simulator.fleet import (
     load_fleet,
     save_fleet,
 )
+from demeter.simulator.security import SecurityConfig
 from demeter.simulator.simulation import Address, Simulation
 from demeter.simulator.society import housing_society
 
@@ -25,6 +26,7 @@ __all__ = [
     "MeterConfig",
     "MeterKind",
     "Role",
+    "SecurityConfig",
     "Simulation",
     "ask",
     "fleet_from_record",

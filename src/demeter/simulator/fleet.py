@@ -16,6 +16,7 @@ from typing import Any
 
 from demeter.kernel import Commodity, Invalid, Unavailable
 from demeter.simulator.faults import Fault, fault_record, parse_fault
+from demeter.simulator.security import ORDINARY, SecurityConfig
 
 
 class MeterKind(StrEnum):
@@ -96,6 +97,7 @@ class MeterConfig:
     dial_digits: int = 9
     row_format: RowFormat = RowFormat.PLAIN
     faults: tuple[Fault, ...] = ()
+    security: SecurityConfig = ORDINARY
 
     @property
     def commodity(self) -> Commodity:
@@ -201,6 +203,8 @@ def _plain(record: Any) -> dict[str, Any]:
 def _meter_record(meter: MeterConfig) -> dict[str, Any]:
     record = _plain(meter)
     record["load"] = _plain(meter.load)
+    if "security" in record:
+        record["security"] = _plain(meter.security)
     if meter.faults:
         record["faults"] = [fault_record(fault) for fault in meter.faults]
     return record
@@ -211,6 +215,7 @@ def _meter(record: Mapping[str, Any]) -> MeterConfig:
     load = dict(values.pop("load"))
     load["parts"] = tuple(load.get("parts", ()))
     faults = tuple(parse_fault(fault) for fault in values.pop("faults", ()))
+    values["security"] = SecurityConfig(**values.get("security", {}))
     kind = MeterKind(values.pop("kind"))
     role = Role(values.pop("role", Role.UNIT))
     form = RowFormat(values.pop("row_format", RowFormat.PLAIN))

@@ -12,12 +12,13 @@ from typing import cast
 
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.security import Counters
-from demeter.protocols.dlms.server import ServerSession, ServerSettings
+from demeter.protocols.dlms.server import MeterKeys, ServerSession
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
 from demeter.simulator.faults import FaultKind
 from demeter.simulator.meter import Meter
 from demeter.simulator.model.meter_model import OPEN_OBJECTS, MeterModel
 from demeter.simulator.noise import draw
+from demeter.simulator.security import server_settings
 
 _COUNTER_ORIGIN_S = 1_700_000_000
 _COUNTERS_A_SECOND = 16
@@ -33,23 +34,25 @@ class MeterHost:
         # A meter never uses an invocation counter twice, not even after this process was killed: counters start from
         # the time, faster than any meter answers, and reach 32 bits in the year 2032.
         elapsed_s = max(meter.true_now_s() - _COUNTER_ORIGIN_S, 0)
-        self._counters = Counters(elapsed_s * _COUNTERS_A_SECOND & 0xFFFF_FFFF, 0)
+        counters = Counters(elapsed_s * _COUNTERS_A_SECOND & 0xFFFF_FFFF, 0)
         self._answers = 0
         self._last_answer = b""
         config = meter.config
-        self._settings = ServerSettings(
-            bytes.fromhex(config.system_title),
-            bytes.fromhex(config.encryption_key),
-            bytes.fromhex(config.authentication_key),
-            config.password.encode(),
+        self._settings = server_settings(
+            config.security,
+            system_title=config.system_title,
+            encryption_key=config.encryption_key,
+            authentication_key=config.authentication_key,
+            password=config.password,
             public_objects=OPEN_OBJECTS,
         )
+        self._keys = MeterKeys(self._settings, counters)
 
     def session(self) -> ServerSession:
         """Return the associations of a new connection; the object model is built for the first one."""
         if self._model is None:
             self._model = MeterModel(self.meter)
-        return ServerSession(self._model, self._settings, self._counters)
+        return ServerSession(self._model, self._settings, keys=self._keys)
 
     def drop_connections(self) -> None:
         """Lose every connection and association, as a reboot does."""

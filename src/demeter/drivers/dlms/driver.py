@@ -11,6 +11,8 @@ from demeter.kernel import Clock, SystemClock
 from demeter.protocols.dlms import axdr
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.client import CipherMode, Client, ClientSettings
+from demeter.protocols.dlms.errors import DlmsError
+from demeter.protocols.dlms.security import KeyPairs
 from demeter.sdk import Credentials, Endpoint, FailureKind, ReadFailure
 
 DATA_CLASS = 1
@@ -42,6 +44,7 @@ class DlmsDriver:
         """
         options = parse_options(endpoint)
         check_secrets(options, credentials)
+        self._settings(options, credentials, 1)
         try:
             return await self._open(options, credentials)
         except ReadFailure as failure:
@@ -53,7 +56,7 @@ class DlmsDriver:
         connection = await WrapperConnection.open(options.host, options.port, options.connect_s)
         try:
             counter = 0
-            if options.cipher is not CipherMode.NONE:
+            if options.cipher is not CipherMode.NONE or options.mechanism is Mechanism.HLS_GMAC:
                 counter = await self._counter(connection, options, credentials)
             client = Client(self._settings(options, credentials, counter + 1))
             place = remembered_as(options, credentials)
@@ -85,20 +88,27 @@ class DlmsDriver:
     def _settings(self, options: DlmsOptions, credentials: Credentials, counter: int) -> ClientSettings:
         secrets = credentials.secrets
         key = secrets.get("encryption_key", b"")
-        with decoding("preparing the association"):
+        ciphered = options.cipher is not CipherMode.NONE
+        try:
             return ClientSettings(
                 client_sap=options.client_sap,
                 server_sap=options.server_sap,
                 mechanism=options.mechanism,
                 password=secrets.get("password", b""),
-                system_title=b"" if options.cipher is CipherMode.NONE else options.client_title,
+                system_title=options.client_title if ciphered or options.mechanism.titled else b"",
                 encryption_key=key,
                 authentication_key=secrets.get("authentication_key", b""),
                 invocation_counter=counter,
                 cipher=options.cipher,
                 max_pdu=options.max_pdu,
                 server_counter=self._seen.get(remembered_as(options, credentials), -1),
+                suite=options.suite,
+                protection=options.protection,
+                signed=options.signed,
+                pairs=KeyPairs(secrets.get("signing_key", b""), peer_signing=options.meter_signing_key),
             )
+        except DlmsError as error:
+            raise ReadFailure(FailureKind.NOT_CONFIGURED, error.message) from error
 
 
 def remembered_as(options: DlmsOptions, credentials: Credentials) -> Place:
@@ -115,8 +125,12 @@ def check_secrets(options: DlmsOptions, credentials: Credentials) -> None:
     needed = []
     if options.cipher is not CipherMode.NONE or options.mechanism is Mechanism.HLS_GMAC:
         needed += ["encryption_key", "authentication_key"]
-    if options.mechanism is Mechanism.LLS:
+    if options.mechanism.secret:
         needed.append("password")
+    if options.mechanism is Mechanism.HLS_ECDSA or options.signed:
+        needed.append("signing_key")
+        if not options.meter_signing_key:
+            raise ReadFailure(FailureKind.NOT_CONFIGURED, "the option meter_signing_key is missing")
     missing = [name for name in needed if not credentials.secrets.get(name)]
     if missing:
         raise ReadFailure(FailureKind.NOT_CONFIGURED, f"no {' and no '.join(missing)} is stored for this meter")

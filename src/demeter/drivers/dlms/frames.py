@@ -14,13 +14,14 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from demeter.drivers.dlms.failures import failure_of
-from demeter.drivers.dlms.options import CIPHERS
+from demeter.drivers.dlms.options import CIPHERS, PROTECTION_WORDS, PROTECTIONS, DlmsOptions
 from demeter.drivers.dlms.tables import Scalers, Table, series_of
-from demeter.protocols.dlms.client import CipherMode
+from demeter.protocols.dlms.client import CipherMode, Client
 from demeter.protocols.dlms.errors import DlmsError, TagCheckFailed
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject, profile_columns
 from demeter.protocols.dlms.replay import open_get_response
+from demeter.protocols.dlms.security import Protection, Suite, unwrap_key, wrap_key
 from demeter.sdk import Credentials, FailureKind, Frame, Profile, ReadFailure, Series
 
 CODEC = "dlms/profile"
@@ -33,7 +34,7 @@ def profile_frame(
     zone: str,
     ciphering: Mapping[str, object],
 ) -> Frame:
-    """Return the journal frame of one answer. ``ciphering``: cipher, system_title (hex), key_version."""
+    """Return the journal frame of one answer. ``ciphering`` is what :func:`ciphering_of` returned."""
     context: dict[str, object] = {
         "profile": table.profile.value,
         "obis": str(table.obis),
@@ -44,6 +45,26 @@ def profile_frame(
         **ciphering,
     }
     return Frame(CODEC, payload, received_at, context)
+
+
+def ciphering_of(options: DlmsOptions, credentials: Credentials, client: Client) -> dict[str, object]:
+    """Return how an association's answers are protected: all that opens them again but the meter's own keys.
+
+    A dedicated key is kept wrapped with the meter's encryption key (RFC 3394); it is of no use without that.
+    """
+    title, dedicated = client.server_title, client.dedicated_key
+    context: dict[str, object] = {
+        "cipher": str(options.cipher),
+        "system_title": None if title is None else title.hex(),
+        "key_version": credentials.key_version,
+    }
+    if options.suite is not Suite.ZERO:
+        context["suite"] = int(options.suite)
+    if options.protection is not Protection.AUTHENTICATED_ENCRYPTED:
+        context["protection"] = PROTECTION_WORDS[options.protection]
+    if dedicated is not None:
+        context["wrapped_key"] = wrap_key(credentials.secrets["encryption_key"], dedicated).hex()
+    return context
 
 
 def table_of(context: Mapping[str, Any]) -> Table:
@@ -110,6 +131,10 @@ def open_frame(payload: bytes, context: Mapping[str, Any], secrets: Mapping[str,
     try:
         cipher, title = CIPHERS[context["cipher"]], context["system_title"]
         title = None if title is None else bytes.fromhex(title)
+        suite = Suite(context.get("suite", Suite.ZERO))
+        protection = PROTECTIONS[context.get("protection", "authenticated-encrypted")]
+        wrapped = context.get("wrapped_key")
+        wrapped = None if wrapped is None else bytes.fromhex(wrapped)
     except (KeyError, TypeError, ValueError) as error:
         message = f"the frame's context does not tell how it is enciphered: {error!r}"
         raise ReadFailure(FailureKind.GARBLED, message) from error
@@ -118,9 +143,13 @@ def open_frame(payload: bytes, context: Mapping[str, Any], secrets: Mapping[str,
     missing = [name for name in ("encryption_key", "authentication_key") if name not in secrets]
     if missing:
         raise ReadFailure(FailureKind.NOT_CONFIGURED, f"the meter's {' and '.join(missing)} to open the frame with")
+    key = secrets["encryption_key"]
     return open_get_response(
         payload,
-        encryption_key=secrets["encryption_key"],
+        encryption_key=key,
         authentication_key=secrets["authentication_key"],
         system_title=title,
+        suite=suite,
+        dedicated_key=None if wrapped is None else unwrap_key(key, wrapped),
+        protection=protection,
     )

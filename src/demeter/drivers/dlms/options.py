@@ -3,10 +3,16 @@
 ============== =================== ============================================================================
 option         default             meaning
 ============== =================== ============================================================================
-mechanism      hls-gmac            ``hls-gmac`` (48, utility), ``lls`` (32, reader) or ``none`` (16, public)
+mechanism      hls-gmac            ``hls-gmac`` (48, utility), ``lls`` (32, reader) or ``none`` (16, public); also
+                                   ``hls`` (2, AES-ECB), ``hls-md5``, ``hls-sha1``, ``hls-sha256``, ``hls-ecdsa`` (48)
 client_sap     by mechanism        wrapper port of the client
 server_sap     1                   wrapper port of the logical device (management)
-cipher         glo                 ``glo``, ``general-glo`` or ``none``; only ``hls-gmac`` ciphers
+cipher         glo                 ``glo``, ``general-glo``, ``ded``, ``general-ded``, ``general-ciphering`` (with the
+                                   global key) or ``none``; only the ``hls`` mechanisms cipher
+suite          0                   security suite 0, 1 or 2
+protection     authenticated-      ``authenticated-encrypted``, ``authenticated`` or ``encrypted``: how requests are
+               encrypted           protected and the least accepted in answers
+signed         false               general-signing, both ways (suites 1 and 2)
 client_title   DMTHES01            the head-end's system title, eight characters or 16 hexadecimal digits
 counter_obis   0.0.43.1.3.255      the invocation counter the public client may read
 max_pdu        65535               longest APDU this side receives, octets
@@ -15,6 +21,8 @@ commodity      electricity         ``electricity`` or ``water``: decides the OBI
 connect_s      3                   seconds until the TCP connection stands
 answer_s       15                  seconds until one whole answer is there
 ============== =================== ============================================================================
+
+``meter_signing_key``: the meter's public signing key, hexadecimal; needed for ``hls-ecdsa`` and ``signed``.
 """
 
 from __future__ import annotations
@@ -29,12 +37,28 @@ from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.client import CipherMode
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.obis import Obis
+from demeter.protocols.dlms.security import Protection, Suite
 from demeter.sdk import Endpoint, FailureKind, ReadFailure
 
 PUBLIC_SAP = 16
-MECHANISMS = {"none": (Mechanism.NONE, PUBLIC_SAP), "lls": (Mechanism.LLS, 32), "hls-gmac": (Mechanism.HLS_GMAC, 48)}
-CIPHERS = {"none": CipherMode.NONE, "glo": CipherMode.GLO, "general-glo": CipherMode.GENERAL_GLO}
-CIPHER_WORDS = {mode: word for word, mode in CIPHERS.items()}
+MECHANISMS = {
+    "none": (Mechanism.NONE, PUBLIC_SAP),
+    "lls": (Mechanism.LLS, 32),
+    "hls": (Mechanism.HLS_MAKER, 48),
+    "hls-md5": (Mechanism.HLS_MD5, 48),
+    "hls-sha1": (Mechanism.HLS_SHA1, 48),
+    "hls-gmac": (Mechanism.HLS_GMAC, 48),
+    "hls-sha256": (Mechanism.HLS_SHA256, 48),
+    "hls-ecdsa": (Mechanism.HLS_ECDSA, 48),
+}
+CIPHERS = {str(mode): mode for mode in CipherMode}
+SUITES = {str(int(suite)): suite for suite in Suite}
+PROTECTIONS = {
+    "authenticated-encrypted": Protection.AUTHENTICATED_ENCRYPTED,
+    "authenticated": Protection.AUTHENTICATED,
+    "encrypted": Protection.ENCRYPTED,
+}
+PROTECTION_WORDS = {protection: word for word, protection in PROTECTIONS.items()}
 TITLE_OCTETS = 8
 
 T = TypeVar("T")
@@ -57,6 +81,10 @@ class DlmsOptions:
     commodity: Commodity
     connect_s: float
     answer_s: float
+    suite: Suite = Suite.ZERO
+    protection: Protection = Protection.AUTHENTICATED_ENCRYPTED
+    signed: bool = False
+    meter_signing_key: bytes = b""
 
 
 def parse_options(endpoint: Endpoint) -> DlmsOptions:
@@ -68,7 +96,7 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
     given = endpoint.options
     host, port = _address(endpoint.address)
     mechanism, sap = _choice(given, "mechanism", MECHANISMS, "hls-gmac")
-    cipher = _choice(given, "cipher", CIPHERS, "glo" if mechanism is Mechanism.HLS_GMAC else "none")
+    cipher = _choice(given, "cipher", CIPHERS, "glo" if mechanism.high else "none")
     return DlmsOptions(
         host=host,
         port=port,
@@ -83,6 +111,10 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         commodity=_choice(given, "commodity", {str(known): known for known in Commodity}, Commodity.ELECTRICITY),
         connect_s=_number(given, "connect_s", 3, 0.01, 300),
         answer_s=_number(given, "answer_s", 15, 0.01, 300),
+        suite=_choice(given, "suite", SUITES, "0"),
+        protection=_choice(given, "protection", PROTECTIONS, "authenticated-encrypted"),
+        signed=_choice(given, "signed", {"True": True, "False": False}, "False"),
+        meter_signing_key=_hexadecimal(given, "meter_signing_key"),
     )
 
 
@@ -119,6 +151,14 @@ def _title(text: str) -> bytes:
     if len(title) != TITLE_OCTETS:
         raise _wrong(f"the option client_title is {text!r}, not eight characters or 16 hexadecimal digits")
     return title
+
+
+def _hexadecimal(given: Mapping[str, object], name: str) -> bytes:
+    text = str(given.get(name, ""))
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise _wrong(f"the option {name} is {text!r}, which is not hexadecimal") from error
 
 
 def _obis(text: str) -> Obis:

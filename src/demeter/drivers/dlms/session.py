@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from demeter.drivers.dlms.connection import WrapperConnection
 from demeter.drivers.dlms.failures import failure_of
-from demeter.drivers.dlms.frames import profile_frame
-from demeter.drivers.dlms.options import CIPHER_WORDS, DlmsOptions
+from demeter.drivers.dlms.frames import ciphering_of, profile_frame
+from demeter.drivers.dlms.options import DlmsOptions
 from demeter.drivers.dlms.tables import (
     DAY_S,
     PROFILE_CLASS,
@@ -203,12 +203,7 @@ class DlmsSession:
         return Collected(frame, series_of(table, columns), len(columns))
 
     def _ciphering(self) -> dict[str, object]:
-        title = self._client.server_title
-        return {
-            "cipher": CIPHER_WORDS[self._options.cipher],
-            "system_title": None if title is None else title.hex(),
-            "key_version": self._credentials.key_version,
-        }
+        return ciphering_of(self._options, self._credentials, self._client)
 
     async def _read_table(self, profile: Profile) -> Table:
         found = places(profile, self._options.commodity)

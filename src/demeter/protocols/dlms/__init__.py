@@ -14,6 +14,7 @@ from demeter.protocols.dlms.errors import (
     AssociationRejected,
     DataAccessResult,
     DlmsError,
+    Downgraded,
     Malformed,
     Refused,
     Replayed,
@@ -37,8 +38,20 @@ from demeter.protocols.dlms.profile import (
     profile_columns_scalar,
 )
 from demeter.protocols.dlms.replay import open_get_list_response, open_get_response, open_get_values
-from demeter.protocols.dlms.security import Counters, SuiteKeys, open_many, suite_keys
-from demeter.protocols.dlms.server import Association, ObjectModel, ServerSession, ServerSettings
+from demeter.protocols.dlms.security import (
+    Counters,
+    KeyChange,
+    KeyId,
+    KeyPairs,
+    KeyScheme,
+    KeySet,
+    Protection,
+    Suite,
+    SuiteKeys,
+    open_many,
+    suite_keys,
+)
+from demeter.protocols.dlms.server import Association, MeterKeys, ObjectModel, Rule, ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
 
 __all__ = [
@@ -56,20 +69,30 @@ __all__ = [
     "Data",
     "DataAccessResult",
     "DlmsError",
+    "Downgraded",
     "EntrySelection",
     "Exchange",
+    "KeyChange",
+    "KeyId",
+    "KeyPairs",
+    "KeyScheme",
+    "KeySet",
     "Malformed",
     "Mechanism",
+    "MeterKeys",
     "Obis",
     "ObjectModel",
     "ProfileColumn",
     "ProfileColumns",
+    "Protection",
     "RangeSelection",
     "Refused",
     "Replayed",
+    "Rule",
     "ServerSession",
     "ServerSettings",
     "ServiceError",
+    "Suite",
     "SuiteKeys",
     "Tag",
     "TagCheckFailed",

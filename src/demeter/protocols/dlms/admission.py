@@ -186,7 +186,7 @@ class Admission:
         information = asked.user_information
         if asked.context is Context.CIPHERED:
             channel = self._channel(asked.system_title)
-            information = channel.open_initiate(information)
+            information = channel.open_initiate(information, follow=True)
         proposed = acse.decode_initiate_request(information)
         client_pdu = proposed.max_pdu or 0xFFFF
         if proposed.version != acse.DLMS_VERSION or client_pdu < SMALLEST_PDU:

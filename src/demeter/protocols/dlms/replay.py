@@ -6,6 +6,7 @@ The counter window is not enforced here: the frames were accepted once, when the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from demeter.protocols.dlms import apdu
@@ -20,7 +21,20 @@ from demeter.protocols.dlms.errors import (
     Truncated,
     Unsupported,
 )
-from demeter.protocols.dlms.security import SuiteKeys, is_ciphered, open_many, plaintext, suite_keys
+from demeter.protocols.dlms.security import (
+    CipherMode,
+    KeySet,
+    Protection,
+    Suite,
+    SuiteKeys,
+    is_ciphered,
+    mode_of,
+    open_general,
+    open_many,
+    plaintext,
+    signed_content,
+    unprotect,
+)
 from demeter.protocols.dlms.transfer import Incoming
 from demeter.protocols.dlms.wrapper import unwrap_all
 
@@ -33,19 +47,25 @@ def open_get_response(
     encryption_key: bytes | None = None,
     authentication_key: bytes | None = None,
     system_title: bytes | None = None,
+    *,
+    suite: Suite = Suite.ZERO,
+    dedicated_key: bytes | None = None,
+    protection: Protection = Protection.AUTHENTICATED_ENCRYPTED,
 ) -> bytes:
     """Return the attribute's A-XDR octets from the wrapper frames received in one GET, joined, in order.
 
     Keys are needed for ciphered frames only; ``system_title`` (the meter's) for service-specific ciphering, which does
-    not carry it. Error frames that preceded a repeated request must not be among the frames; notifications
-    in between are passed over.
+    not carry it; ``dedicated_key`` for an association that had one. ``protection`` is the least accepted. Signatures
+    were checked when the frames came in; of general-ciphering only the identified global key is known here. Error
+    frames that preceded a repeated request must not be among the frames; notifications are passed over.
 
     Raises:
         Refused: the recorded answer was a data-access-result.
         TagCheckFailed: the frames were altered, or these are other keys.
         Truncated, Malformed, Unsupported: the frames are not the whole answer to one GET.
     """
-    result = _single(_opened(frames, encryption_key, authentication_key, system_title))
+    keys = _keys(encryption_key, authentication_key, suite)
+    result = _single(_opened(frames, _Recorded(keys, system_title, dedicated_key, protection)))
     if isinstance(result, DataAccessResult):
         raise Refused(result)
     return result
@@ -56,9 +76,14 @@ def open_get_list_response(
     encryption_key: bytes | None = None,
     authentication_key: bytes | None = None,
     system_title: bytes | None = None,
+    *,
+    suite: Suite = Suite.ZERO,
+    dedicated_key: bytes | None = None,
+    protection: Protection = Protection.AUTHENTICATED_ENCRYPTED,
 ) -> list[bytes | Refused]:
     """Return the results of one recorded GET with list, refusals in their places; as :func:`open_get_response`."""
-    answers = _opened(frames, encryption_key, authentication_key, system_title)
+    keys = _keys(encryption_key, authentication_key, suite)
+    answers = _opened(frames, _Recorded(keys, system_title, dedicated_key, protection))
     first = answers[0]
     results: tuple[Outcome, ...]
     if isinstance(first, apdu.GetListResponse) and len(answers) == 1:
@@ -96,13 +121,24 @@ def _no_value(plain: bytes) -> DlmsError:
     return Unsupported("not a GET response in one piece", offset=0)
 
 
-def _opened(
-    frames: bytes, encryption_key: bytes | None, authentication_key: bytes | None, title: bytes | None
-) -> list[apdu.Apdu]:
-    keys = None
-    if encryption_key is not None and authentication_key is not None:
-        keys = suite_keys(encryption_key, authentication_key)
-    answers = [apdu.decode(_plain(raw, keys, title)) for raw in _whole_apdus(frames)]
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What opens recorded frames: the meter's keys and title, the association's key, the least protection."""
+
+    keys: KeySet | None
+    title: bytes | None
+    dedicated: bytes | None
+    protection: Protection
+
+
+def _keys(encryption_key: bytes | None, authentication_key: bytes | None, suite: Suite) -> KeySet | None:
+    if encryption_key is None or authentication_key is None:
+        return None
+    return KeySet(encryption_key, authentication_key, suite)
+
+
+def _opened(frames: bytes, recorded: _Recorded) -> list[apdu.Apdu]:
+    answers = [apdu.decode(_plain(raw, recorded)) for raw in _whole_apdus(frames)]
     answers = [answer for answer in answers if not isinstance(answer, Notification)]
     if not answers:
         raise Truncated("no frame is recorded", offset=0)
@@ -130,12 +166,23 @@ def _whole_apdus(frames: bytes) -> Iterator[bytes]:
     yield incoming.whole()
 
 
-def _plain(raw: bytes, keys: SuiteKeys | None, title: bytes | None) -> bytes:
+def _plain(raw: bytes, recorded: _Recorded) -> bytes:
     if not is_ciphered(raw):
         return raw
+    keys, title, least = recorded.keys, recorded.title, recorded.protection
     if keys is None:
         raise TagCheckFailed("the recorded frames are ciphered and no keys are given")
-    return plaintext(keys, title, raw)
+    raw = signed_content(raw)
+    mode = mode_of(raw)
+    if mode is CipherMode.GENERAL:
+        return open_general(keys.sealing, title, raw, least).plaintext
+    if mode.dedicated:
+        if recorded.dedicated is None:
+            raise TagCheckFailed("the recorded frames are ciphered with a dedicated key and none is given")
+        return unprotect(keys.session(recorded.dedicated), title, raw, least).plaintext
+    if least is not Protection.AUTHENTICATED_ENCRYPTED:
+        return unprotect(keys.sealing, title, raw, least).plaintext
+    return plaintext(keys.sealing, title, raw)
 
 
 def _single(answers: list[apdu.Apdu]) -> Outcome:

@@ -11,6 +11,7 @@ from demeter.protocols.dlms.data import Data, Tag, array, boolean, enum, i8, i16
 from demeter.protocols.dlms.errors import DataAccessResult, DlmsError, Refused
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
+from demeter.protocols.dlms.security import SECURITY_SETUP
 from demeter.simulator.fleet import MeterConfig, MeterKind
 from demeter.simulator.meter import Meter
 from demeter.simulator.model.objects import (
@@ -103,7 +104,7 @@ def association_object(
     instance: int, client_sap: int, server_sap: int, mechanism: int, objects: Callable[[], Iterable[CosemObject]]
 ) -> SimpleObject:
     """Return an Association LN (class 15, version 1) with its object list; ``instance`` 0 is the current one."""
-    ciphered = 3 if mechanism == 5 else 1
+    ciphered = 3 if mechanism >= 2 else 1
     return SimpleObject(
         ASSOCIATION,
         Obis(0, 0, 40, 0, instance, 255),
@@ -119,9 +120,19 @@ def association_object(
     )
 
 
+def security_setup_object(config: MeterConfig) -> SimpleObject:
+    """Return the utility's security setup (class 64) as the object list has it; the server answers for it."""
+    return SimpleObject(
+        SECURITY_SETUP,
+        Obis(0, 0, 43, 0, 3, 255),
+        dict.fromkeys((2, 3, 4, 5), null),
+        version=1 if config.security.suite else 0,
+    )
+
+
 def _listed(found: CosemObject, mechanism: int) -> Data:
     """Return one element of an object list: class, version, logical name, access rights."""
-    writable = found.writable if mechanism == 5 else ()
+    writable = found.writable if mechanism >= 2 else ()
     selectors = array(i8(1), i8(2)) if isinstance(found, ListProfile) or found.class_id == 7 else null()
     rights = [
         structure(i8(number), enum(3 if number in writable else 1), selectors if number == 2 else null())

@@ -14,11 +14,10 @@ from demeter.simulator.fleet import MeterKind
 from demeter.simulator.meter import Meter
 from demeter.simulator.model.electricity import Electricity
 from demeter.simulator.model.events import event_objects
-from demeter.simulator.model.identity import association_object, clock_object, nameplate_objects
+from demeter.simulator.model.identity import association_object, clock_object, nameplate_objects, security_setup_object
 from demeter.simulator.model.objects import CosemObject, data_object
 from demeter.simulator.model.water import water_objects
 
-_MECHANISMS = {PUBLIC_SAP: 0, READER_SAP: 1, UTILITY_SAP: 5}
 _INSTANCES = {PUBLIC_SAP: 1, READER_SAP: 2, UTILITY_SAP: 3}
 _CURRENT = Obis(0, 0, 40, 0, 0, 255)
 
@@ -37,6 +36,7 @@ class MeterModel:
         found += event_objects(meter)
         # The server answers these from the association's own state; they stand here for the object list.
         found += [data_object(f"0.0.43.1.{instance}.255", u32(0)) for instance in (1, 2, 3)]
+        found.append(security_setup_object(config))
         self._objects = {object_.obis: object_ for object_ in found}
         for sap, instance in _INSTANCES.items():
             association = self._association(sap, instance)
@@ -96,7 +96,9 @@ class MeterModel:
 
     def _association(self, sap: int, instance: int) -> CosemObject:
         server_sap = self._meter.config.server_sap
-        return association_object(instance, sap, server_sap, _MECHANISMS.get(sap, 0), lambda: self.visible(sap))
+        utility = int(self._meter.config.security.utility_mechanism)
+        mechanism = {READER_SAP: 1, UTILITY_SAP: utility}.get(sap, 0)
+        return association_object(instance, sap, server_sap, mechanism, lambda: self.visible(sap))
 
     def _object_to_refusals(self) -> None:
         if self._meter.book.active(FaultKind.REFUSE, self._meter.true_now_s()):

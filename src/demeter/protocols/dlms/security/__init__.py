@@ -47,6 +47,8 @@ from demeter.protocols.dlms.security.general import (
     WrappedKey,
     decode_general_ciphering,
     decode_general_signing,
+    open_general,
+    signed_content,
 )
 from demeter.protocols.dlms.security.keys import NO_PAIRS, KeyId, KeyPairs, KeySet
 from demeter.protocols.dlms.security.rekey import (
@@ -113,6 +115,7 @@ __all__ = [
     "mode_of",
     "new_private_key",
     "offered_points",
+    "open_general",
     "open_many",
     "plaintext",
     "protect",
@@ -120,6 +123,7 @@ __all__ = [
     "read_transfer",
     "shared_secret",
     "sign",
+    "signed_content",
     "suite_keys",
     "transfer_data",
     "unprotect",

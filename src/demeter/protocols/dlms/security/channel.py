@@ -120,14 +120,15 @@ class Channel:
         protection = _BOTH if secret else self.form.protection
         return protect(self.keys, self.title, self.counters.draw(), apdu, protection=protection)
 
-    def open_initiate(self, apdu: bytes) -> bytes:
-        """Open an initiate service or the user-information of a release; errors as :meth:`open`.
+    def open_initiate(self, apdu: bytes, *, follow: bool = False) -> bytes:
+        """Open an initiate service or the user-information of a release; ``follow`` and errors as :meth:`open`.
 
         It is never signed: it travels inside an ACSE APDU.
         """
         opened = unprotect(self.keys, self.peer, apdu, self.policy)
         self.counters.accept(opened.counter)
-        self.form.protection = Protection(opened.protection | self.form.protection)
+        if follow:
+            self.form.protection = Protection(opened.protection)
         return opened.plaintext
 
     def seal(self, apdu: bytes) -> bytes:
@@ -178,8 +179,7 @@ class Channel:
             counters.accept(opened.counter)
             plain, protection, scheme = opened.plaintext, opened.protection, KeyScheme.IDENTIFIED
         if follow:
-            least = Protection(protection | self.policy)
-            self.form = Form(mode, least, scheme, signed or self.sign_policy)
+            self.form = Form(mode, Protection(protection), scheme, signed)
             self._transaction = transaction or b""
         return plain
 
@@ -214,7 +214,7 @@ class Channel:
         if session.fresh:
             self._judge(header)
         session.counters.accept(opened.counter)
-        self._sessions.keep(session)
+        self._sessions.keep(session, header)
         return opened.plaintext, opened.protection, scheme_of(session.info), header.transaction
 
     def _signed(self, apdu: bytes) -> tuple[bytes, bytes]:

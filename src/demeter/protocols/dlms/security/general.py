@@ -11,8 +11,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from demeter.protocols.dlms.axdr import decode_length, encode_length
-from demeter.protocols.dlms.errors import Malformed, Truncated, Unsupported
-from demeter.protocols.dlms.security.envelopes import GENERAL_CIPHERING, GENERAL_SIGNING
+from demeter.protocols.dlms.errors import Malformed, TagCheckFailed, Truncated, Unsupported
+from demeter.protocols.dlms.security.envelopes import GENERAL_CIPHERING, GENERAL_SIGNING, require
+from demeter.protocols.dlms.security.sealing import Opened, SuiteKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,28 @@ def decode_general_signing(apdu: bytes) -> GeneralSigning:
     signature = reader.octet_string()
     reader.finish()
     return GeneralSigning(header, content, signature, start)
+
+
+def signed_content(apdu: bytes) -> bytes:
+    """Return what a general-signing APDU carries, its signature unchecked, and any other APDU as it is."""
+    return decode_general_signing(apdu).content if apdu[:1] == bytes((GENERAL_SIGNING,)) else apdu
+
+
+def open_general(keys: SuiteKeys, title: bytes | None, apdu: bytes, protection: int) -> Opened:
+    """Open a general-ciphering APDU that was sealed by ``title`` with an identified key.
+
+    Raises:
+        TagCheckFailed, Downgraded: as :func:`unprotect`.
+        Unsupported: the key is another.
+    """
+    sealed = decode_general_ciphering(apdu)
+    if sealed.key_info not in (None, IdentifiedKey(0)):
+        raise Unsupported("sealed with a session key, not the global one", offset=1)
+    if title not in (None, sealed.header.originator):
+        raise TagCheckFailed("the APDU comes from another system title than the association", offset=1)
+    opened = keys.open(sealed.header.originator, sealed.body, sealed.offset, sealed.header.encode())
+    require(opened, protection, sealed.offset)
+    return opened
 
 
 def _octet_string(value: bytes) -> bytes:

@@ -52,10 +52,8 @@ def read_transfer(parameter: bytes | None, master_key: bytes) -> dict[KeyId, byt
 
     Raises:
         TagCheckFailed: wrapped with another master key, or altered.
-        Malformed, Truncated, Unsupported: not a key transfer.
+        Malformed, Truncated, Unsupported: not a key transfer, or no master key.
     """
-    if not master_key:
-        raise Malformed("no master key is given")
     return {key_id: unwrap_key(master_key, wrapped) for key_id, wrapped in _items(parameter).items()}
 
 

@@ -51,7 +51,10 @@ class KeyScheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A key, its counters, and what stands in the APDU about it. ``fresh``: replays are not seen by the counters."""
+    """A key, its counters, and what stands in the APDU about it.
+
+    ``fresh``: a key made for this association or transaction; its counters do not see replays from earlier ones.
+    """
 
     keys: SuiteKeys
     counters: Counters
@@ -89,7 +92,7 @@ class Sessions:
         self._title = title
         self._counters = counters
         self._own: dict[KeyScheme, Session] = {}
-        self._kept: OrderedDict[KeyInfo, Session] = OrderedDict()
+        self._kept: OrderedDict[tuple[KeyInfo, bytes], Session] = OrderedDict()
         self._last: Session | None = None
 
     def outgoing(self, scheme: KeyScheme, header: Header) -> Session:
@@ -101,8 +104,9 @@ class Sessions:
         if scheme is KeyScheme.IDENTIFIED:
             return self._identified()
         if scheme is KeyScheme.STATIC:
-            key = self._static(header)
-            return Session(self._keys.session(key), Counters(), AgreedKey(AgreementScheme.STATIC_UNIFIED), fresh=True)
+            # The counter of the global key: were a transaction ever repeated, no nonce would be.
+            keys = self._keys.session(self._static(header))
+            return Session(keys, self._counters, AgreedKey(AgreementScheme.STATIC_UNIFIED), fresh=True)
         if scheme not in self._own:
             self._own[scheme] = self._wrapped() if scheme is KeyScheme.WRAPPED else self._one_pass(header)
         return self._own[scheme]
@@ -121,8 +125,9 @@ class Sessions:
             if info.key_id != 0:
                 raise Unsupported(f"identified key {info.key_id} is not the global unicast key")
             return self._identified()
-        if info in self._kept:
-            return self._kept[info]
+        place = _place(info, header)
+        if place in self._kept:
+            return self._kept[place]
         if isinstance(info, WrappedKey):
             if info.kek_id != 0:
                 raise Unsupported(f"key encrypting key {info.kek_id} is not the master key")
@@ -133,12 +138,13 @@ class Sessions:
             key = self._static(header)
         return Session(self._keys.session(key), Counters(), info, fresh=True)
 
-    def keep(self, session: Session) -> None:
-        """Remember a session of the peer whose first APDU was genuine."""
+    def keep(self, session: Session, header: Header) -> None:
+        """Remember a session of the peer whose APDU was genuine."""
         self._last = session
-        if scheme_of(session.info) in (KeyScheme.WRAPPED, KeyScheme.EPHEMERAL):
-            self._kept[session.info] = session
-            self._kept.move_to_end(session.info)
+        if session.fresh:
+            place = _place(session.info, header)
+            self._kept[place] = session
+            self._kept.move_to_end(place)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
 
@@ -182,6 +188,11 @@ class Sessions:
         if not key:
             raise Malformed(f"no {what} is given")
         return key
+
+
+def _place(info: KeyInfo, header: Header) -> tuple[KeyInfo, bytes]:
+    """Under what a session key is remembered: a static one is another in every transaction."""
+    return info, header.transaction if scheme_of(info) is KeyScheme.STATIC else b""
 
 
 def addressed(header: Header, title: bytes, peer: bytes | None) -> None:
