@@ -113,7 +113,7 @@ class WrapperConnection(asyncio.Protocol):
         self.abort()
 
     async def ask(self, apdu: bytes, client_sap: int, server_sap: int, within_s: float) -> bytes:
-        """Send ``apdu`` and return the APDU of the answer.
+        """Send ``apdu`` (empty: nothing, the next answer is awaited) and return the APDU of the answer.
 
         Raises:
             ReadFailure: NO_ANSWER or TRUNCATED after ``within_s`` seconds or when the line is cut, GARBLED for what
@@ -123,7 +123,8 @@ class WrapperConnection(asyncio.Protocol):
             raise self._failure or ReadFailure(FailureKind.NO_ANSWER, "not connected")
         self._unasked = 0
         self._waiting = asyncio.get_running_loop().create_future()
-        self._send(wrap(apdu, client_sap, server_sap))
+        if apdu:  # nothing to say: the meter goes on speaking (blocks of a window)
+            self._send(wrap(apdu, client_sap, server_sap))
         try:
             async with asyncio.timeout(within_s):
                 frame = await self._waiting

@@ -39,6 +39,25 @@ SMALLEST_PDU: Final = 64
 """The smallest APDU size of a client that is served, in octets; every block must carry data."""
 
 
+OFFERED: Final = (
+    Conformance.GENERAL_PROTECTION
+    | Conformance.GENERAL_BLOCK_TRANSFER
+    | Conformance.PRIORITY_MANAGEMENT
+    | Conformance.BLOCK_TRANSFER_WITH_GET
+    | Conformance.BLOCK_TRANSFER_WITH_SET
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.DATA_NOTIFICATION
+    | Conformance.ACCESS
+    | Conformance.GET
+    | Conformance.SET
+    | Conformance.SELECTIVE_ACCESS
+    | Conformance.EVENT_NOTIFICATION
+    | Conformance.ACTION
+)
+"""The services of this server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What an association takes: its mechanism, and whether it is ciphered, plain, or either."""
@@ -72,6 +91,9 @@ class ServerSettings:
     ``protection`` is the security policy: the least accepted in requests and used in answers; ``signed`` demands
     general-signing as well. ``hls_secret`` is that of mechanisms 2, 3, 4 and 6. The associations of the addresses in
     ``pre_established`` are open without asking; ciphered, if ``client_title`` is given.
+
+    ``conformance`` are the services offered. ``window`` is how many general blocks are received in one go; more than 1
+    only where the line asks for ``ServerSession.answers``. ``max_transfer`` bounds what is put together from blocks.
     """
 
     system_title: bytes
@@ -90,6 +112,9 @@ class ServerSettings:
     rules: tuple[Rule, ...] = RULES
     pre_established: frozenset[int] = frozenset()
     client_title: bytes = b""
+    conformance: Conformance = OFFERED
+    window: int = 1
+    max_transfer: int = 1 << 20
 
     @property
     def keys(self) -> KeySet:
@@ -138,14 +163,14 @@ class Admitted:
 
 
 class Admission:
-    """Opens associations for the connections of one meter. ``offered``: the services this server has."""
+    """Opens associations for the connections of one meter."""
 
     __slots__ = ("_keys", "_offered", "_settings")
 
-    def __init__(self, settings: ServerSettings, keys: MeterKeys, offered: Conformance) -> None:
+    def __init__(self, settings: ServerSettings, keys: MeterKeys) -> None:
         self._settings = settings
         self._keys = keys
-        self._offered = offered
+        self._offered = settings.conformance
 
     def open(self, sap: int, asked: acse.AssociationRequest) -> Admitted:
         """Open what was asked for.

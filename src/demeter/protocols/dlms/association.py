@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from demeter.protocols.dlms import acse, apdu, axdr, data
 from demeter.protocols.dlms.acse import Conformance, Context, Diagnostic, InitiateRequest, Mechanism, Result
-from demeter.protocols.dlms.apdu import MethodRef
+from demeter.protocols.dlms.apdu import MAX_WINDOW, ActionReply, MethodRef
 from demeter.protocols.dlms.errors import AssociationRejected, Malformed, Replayed, TagCheckFailed, Unsupported
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.security import (
@@ -39,14 +39,21 @@ MAX_LEAP: Final = 1 << 24
 
 PROPOSED: Final = (
     Conformance.GENERAL_PROTECTION
+    | Conformance.GENERAL_BLOCK_TRANSFER
     | Conformance.PRIORITY_MANAGEMENT
     | Conformance.BLOCK_TRANSFER_WITH_GET
+    | Conformance.BLOCK_TRANSFER_WITH_SET
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
     | Conformance.MULTIPLE_REFERENCES
+    | Conformance.DATA_NOTIFICATION
+    | Conformance.ACCESS
     | Conformance.GET
     | Conformance.SET
     | Conformance.SELECTIVE_ACCESS
+    | Conformance.EVENT_NOTIFICATION
     | Conformance.ACTION
 )
+"""What is proposed to a meter, which agrees to a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,10 @@ class ClientSettings:
     ``protection`` is how requests are protected and the least accepted in answers; ``signed`` adds general-signing,
     both ways. ``key_scheme`` says where the keys of general-ciphering come from. A dedicated key is made anew for every
     association. ``server_title``: the meter must have this one (needed for pre-established associations only).
+
+    ``window`` is how many general blocks come or go without waiting for each other. With more than 1, requests travel
+    in general blocks where the meter agreed to them, and exchanges yield what ``Quiet`` and ``WAIT`` of :mod:`.client`
+    stand for; whoever drives them must know these.
 
     Raises:
         Malformed: a title or key that the cipher mode or mechanism needs is missing or has another size.
@@ -85,9 +96,13 @@ class ClientSettings:
     pairs: KeyPairs = NO_PAIRS
     server_title: bytes = b""
     maker_variant: MakerVariant = MakerVariant.AES_ECB
+    conformance: Conformance = PROPOSED
+    window: int = 1
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
+        if not 1 <= self.window <= MAX_WINDOW:
+            raise Malformed(f"a window has 1 to {MAX_WINDOW} blocks, not {self.window}")
         ciphered = self.cipher is not CipherMode.NONE
         if (ciphered or self.mechanism.titled) and len(self.system_title) != 8:
             raise Malformed(f"a system title has 8 octets, not {len(self.system_title)}")
@@ -235,7 +250,7 @@ class ClientAssociation(ABC):
             self._channel.dedicate(self._dedicated)
 
     def _initiate(self, dedicated: bytes | None = None) -> bytes:
-        return InitiateRequest(PROPOSED, self._settings.max_pdu, dedicated).encode()
+        return InitiateRequest(self._settings.conformance, self._settings.max_pdu, dedicated).encode()
 
     def _association_request(self, challenge: bytes) -> bytes:
         settings, information = self._settings, self._initiate(self._dedicated)
@@ -310,11 +325,11 @@ class ClientAssociation(ABC):
             Counters(received=before).check(used)
 
     @abstractmethod
-    def _action(self, target: MethodRef, parameter: bytes | None) -> Exchange[apdu.ActionResponse]:
+    def _action(self, target: MethodRef, parameter: bytes | None) -> Exchange[ActionReply]:
         """Invoke a method."""
 
     @abstractmethod
-    def _checked(self, answer: apdu.Apdu) -> apdu.Service:
+    def _checked(self, answer: apdu.Apdu) -> apdu.Response:
         """Raise what an error APDU means."""
 
 

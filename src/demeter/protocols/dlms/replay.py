@@ -5,11 +5,13 @@ The counter window is not enforced here: the frames were accepted once, when the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from demeter.protocols.dlms import apdu
-from demeter.protocols.dlms.apdu import Outcome
+from demeter.protocols.dlms.apdu import GENERAL_BLOCK_TRANSFER, Notification, Outcome
+from demeter.protocols.dlms.apdu.general_block import read_general_block
 from demeter.protocols.dlms.errors import (
     DataAccessResult,
     DlmsError,
@@ -33,7 +35,11 @@ from demeter.protocols.dlms.security import (
     signed_content,
     unprotect,
 )
+from demeter.protocols.dlms.transfer import Incoming
 from demeter.protocols.dlms.wrapper import unwrap_all
+
+MAX_VALUE: Final = 4 * 1024 * 1024
+"""Longest answer put together from general blocks, in octets."""
 
 
 def open_get_response(
@@ -51,7 +57,7 @@ def open_get_response(
     Keys are needed for ciphered frames only; ``system_title`` (the meter's) for service-specific ciphering, which does
     not carry it; ``dedicated_key`` for an association that had one. ``protection`` is the least accepted. Signatures
     were checked when the frames came in; of general-ciphering only the identified global key is known here. Error
-    frames that preceded a repeated request must not be among the frames.
+    frames that preceded a repeated request must not be among the frames; notifications are passed over.
 
     Raises:
         Refused: the recorded answer was a data-access-result.
@@ -132,10 +138,32 @@ def _keys(encryption_key: bytes | None, authentication_key: bytes | None, suite:
 
 
 def _opened(frames: bytes, recorded: _Recorded) -> list[apdu.Apdu]:
-    answers = [apdu.decode(_plain(frame.apdu, recorded)) for frame in unwrap_all(frames)]
+    answers = [apdu.decode(_plain(raw, recorded)) for raw in _whole_apdus(frames)]
+    answers = [answer for answer in answers if not isinstance(answer, Notification)]
     if not answers:
         raise Truncated("no frame is recorded", offset=0)
     return answers
+
+
+def _whole_apdus(frames: bytes) -> Iterator[bytes]:
+    """The APDUs of the frames, general blocks put together; blocks repeated or out of order are what a line does."""
+    incoming: Incoming | None = None
+    for frame in unwrap_all(frames):
+        raw = frame.apdu
+        if not raw or raw[0] != GENERAL_BLOCK_TRANSFER:
+            yield raw
+            continue
+        block = read_general_block(raw)
+        incoming = Incoming(MAX_VALUE) if incoming is None else incoming
+        if not block.data:
+            incoming.pass_over(block.number)
+        elif not incoming.done:
+            incoming.take(block)
+    if incoming is None:
+        return
+    if not incoming.done:
+        raise Truncated("the recorded blocks are not the whole answer", offset=len(frames))
+    yield incoming.whole()
 
 
 def _plain(raw: bytes, recorded: _Recorded) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from demeter.protocols.dlms import axdr, data
-from demeter.protocols.dlms.acse import Diagnostic, Mechanism
+from demeter.protocols.dlms.acse import Conformance, Diagnostic, Mechanism
 from demeter.protocols.dlms.apdu import AttributeRef
 from demeter.protocols.dlms.client import CipherMode, Client, ClientSettings
 from demeter.protocols.dlms.errors import (
@@ -26,7 +26,7 @@ from demeter.protocols.dlms.errors import (
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.replay import open_get_list_response, open_get_response
 from demeter.protocols.dlms.security import Counters
-from demeter.protocols.dlms.server import Association, ServerSession, ServerSettings
+from demeter.protocols.dlms.server import OFFERED, Association, ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import wrap
 
 T = TypeVar("T")
@@ -418,7 +418,8 @@ def test_an_answer_to_another_request_is_not_taken() -> None:
 
 
 def test_a_value_longer_than_the_meter_receives_is_not_sent() -> None:
-    client, link = connect(48, CipherMode.GLO)
+    blocks = Conformance.BLOCK_TRANSFER_WITH_SET | Conformance.GENERAL_BLOCK_TRANSFER
+    client, link = connect(48, CipherMode.GLO, server=replace(SETTINGS, conformance=OFFERED & ~blocks))
     with pytest.raises(Unsupported):
         link.run(client.set(8, CLOCK, 2, axdr.encode(data.octets(bytes(2000)))))
     link.run(client.get(3, ENERGY, 2))

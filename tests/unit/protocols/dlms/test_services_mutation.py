@@ -239,7 +239,9 @@ def test_a_meter_answers_every_mutated_request_and_goes_on(cipher: CipherMode) -
             assert isinstance(ServerSession(Objects(), ServerSettings(METER, EK, AK, b"")).receive(48, mutant), bytes)
             continue
         answer = session.receive(32, mutant)
-        assert answer[0] in (0xD8, 0xC4, 0xC5, 0xC7, 0xCC, 0xD4, 0xDB, 0xDC, 0xDD)
+        if mutant[:1] == b"\xe0" and not answer:
+            continue  # a block of a window
+        assert answer[0] in (0xD8, 0xC4, 0xC5, 0xC7, 0xCC, 0xD4, 0xE0, 0xDB, 0xDC, 0xDD)
     assert read(client, session, 32, lambda octets: octets) == VALUE
 
 

@@ -14,6 +14,7 @@ from demeter.protocols.dlms.security.envelopes import (
     GENERAL_SIGNING,
     OVERHEAD,
     CipherMode,
+    carrying,
     mode_of,
     protect,
     require,
@@ -143,7 +144,8 @@ class Channel:
             sealed = self._seal_general(apdu, header)
         else:
             keys, counters = self._held(dedicated=form.mode.dedicated)
-            sealed = protect(keys, self.title, counters.draw(), apdu, mode=form.mode, protection=form.protection)
+            mode = carrying(form.mode, apdu)
+            sealed = protect(keys, self.title, counters.draw(), apdu, mode=mode, protection=form.protection)
         if header is None or not form.signed:
             return sealed
         signature = sign(self._keys.suite, self._keys.pairs.signing, header.encode() + sealed)

@@ -98,6 +98,15 @@ def is_ciphered(apdu: bytes) -> bool:
     return bool(apdu) and apdu[0] in _ALL
 
 
+def carrying(mode: CipherMode, apdu: bytes) -> CipherMode:
+    """Return ``mode``, or its general form for an APDU that has no service-specific one (ACCESS, data-notification)."""
+    if mode is CipherMode.GLO and apdu[:1] and apdu[0] not in GLO_OF:
+        return CipherMode.GENERAL_GLO
+    if mode is CipherMode.DED and apdu[:1] and apdu[0] not in DED_OF:
+        return CipherMode.GENERAL_DED
+    return mode
+
+
 def mode_of(apdu: bytes) -> CipherMode:
     """Return the form of a ciphered APDU, by its first octet (:attr:`CipherMode.NONE`: not ciphered)."""
     tag = apdu[0] if apdu else 0
