@@ -219,4 +219,6 @@ def test_the_reconciliation_of_a_tower_is_sent_with_its_shares(tower: Tower):
     (row,) = [row for row in answer["rows"] if row["commodity"] == "electricity"]
     assert (row["bulk"], row["units"], row["common"]) == ("386.880", "312.000", "59.520")
     assert row["loss"] == "15.360"
+    assert (row["verdict"], row["verdict_code"], row["attention"]) == ("technical loss", "technical_loss", False)
+    assert (row["by_self_read"], row["self_read_points"]) == (None, [])
     assert sum(Decimal(share["amount"]) for share in row["shares"]) == Decimal("59.520")

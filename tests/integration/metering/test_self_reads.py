@@ -60,7 +60,7 @@ def test_two_reads_near_the_bounds_make_a_month(site, legacy):
     (row,) = page.rows
     assert (row.consumption, row.flag.code, [d.to for d in row.goes_to]) == (Decimal("9.200"), "self_read", ["billing"])
     assert (proof.matches, proof.consumption, len(proof.frames)) == (True, Decimal("9.200"), 2), proof.differences
-    assert len(audit) == 2
+    assert len(audit) == 2  # and two outcomes
 
 
 def test_a_read_below_the_last_one_is_kept_on_record_but_is_no_reading(site, legacy):
@@ -96,3 +96,61 @@ def test_a_dead_smart_meter_does(site):
 def test_it_needs_the_permission(site, legacy):
     with pytest.raises(Denied):
         send(site, legacy, datetime(2026, 3, 30, tzinfo=UTC), "142", Scope(1, "user:9", frozenset({"metering.read"})))
+
+
+def test_a_meter_that_sends_only_intervals_takes_no_self_read(site):
+    point = site.point("A-1204", Commodity.ELECTRICITY)
+    start = datetime(2026, 3, 31, tzinfo=UTC)
+    meter_id = site.meter(point, "E1", start)
+    site.deliver(meter_id, {rig.ENERGY: rig.quarters(start, [9] * 96)})
+    with pytest.raises(Conflict, match="reads itself"):
+        send(site, point, datetime(2026, 4, 1, 2, tzinfo=UTC), "6")
+
+
+def test_the_record_of_an_installation_is_no_sign_of_life(site):
+    point = site.point("C-0302", Commodity.ELECTRICITY)
+    start = datetime(2026, 3, 31, 20, tzinfo=UTC)
+    site.meter(point, "E1", start, opening="5000")
+    assert send(site, point, datetime(2026, 4, 1, 2, tzinfo=UTC), "6").taken
+
+
+class Killed(BaseException):
+    """Stands for the process ending here."""
+
+
+def on_record(site, point):
+    with site.work() as work:
+        audit = work.raw.execute(
+            "SELECT action, detail::json->>'outcome' FROM runtime.audit WHERE action LIKE 'self_read.%' ORDER BY id"
+        ).fetchall()
+        return audit, [row.outcome for row in hand_off.self_reads(work, site.site_id, point.id)]
+
+
+def test_a_kill_between_the_reading_and_its_outcome_leaves_an_audit_entry(site, legacy):
+    def deliver_and_die(delivery):
+        metering.deliver_now(site.database, 1)(delivery)
+        raise Killed
+
+    at = datetime(2026, 3, 30, tzinfo=UTC)
+    with pytest.raises(Killed):
+        send(site, legacy, at, "142", deliver=deliver_and_die)
+    with site.work() as work:
+        assert work.raw.execute("SELECT count(*) FROM readings.frame").fetchone() == (1,)
+    assert on_record(site, legacy) == ([("self_read.submit", "received")], ["received"])
+    assert send(site, legacy, at, "142").taken
+    audit, outcomes = on_record(site, legacy)
+    assert (audit[1:], outcomes) == (
+        [("self_read.submit", "received"), ("self_read.outcome", "accepted")],
+        ["accepted", "received"],
+    )
+
+
+def test_a_kill_before_the_reading_leaves_its_entry_too_and_no_reading(site, legacy):
+    def die(delivery):
+        raise Killed
+
+    with pytest.raises(Killed):
+        send(site, legacy, datetime(2026, 3, 30, tzinfo=UTC), "142", deliver=die)
+    assert on_record(site, legacy) == ([("self_read.submit", "received")], ["received"])
+    with site.work() as work:
+        assert work.raw.execute("SELECT count(*) FROM readings.frame").fetchone() == (0,)

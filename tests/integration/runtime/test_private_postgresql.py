@@ -134,8 +134,8 @@ def test_a_start_killed_while_the_cluster_is_made_is_made_good_by_the_next(empty
     assert not server.cluster.exists()
     (empty / "database-password").write_text("")  # killed before it was written
     server.start()
-    assert server.answers()
-    assert [path.name for path in server.home.glob("cluster*")] == ["cluster"]
+    assert server.answers()  # what an orphaned initdb may still write lies beside the cluster and never becomes it
+    assert (server.cluster / "PG_VERSION").exists()
 
 
 def test_two_first_starts_at_once_make_one_cluster_with_one_server(empty: Path, servers: Servers) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from demeter.kernel import Invalid, Quality
 from demeter.metering.columns import settle
 from demeter.metering.consumption import place
+from demeter.metering.index import Source
 from demeter.metering.registers import Step
 from demeter.metering.rollup import Share, day_bounds, totals
 from demeter.sdk import ReadingKind, ReadingType
@@ -243,6 +244,102 @@ class TestQualities:
     def test_conflicting_self_reads_still_give_way_to_a_measured_value(self):
         _at_s, value, quality = settle(np.array([9, 9, 9]), np.array([3, 5, 8]), np.array([30, 30, 40], dtype=np.uint8))
         assert (list(value), list(quality)) == ([8], [Quality.MEASURED])
+
+
+class TestRegistersAgainstIntervals:
+    """What a register proves and what fully known intervals say must agree; what does not is suspect."""
+
+    HALF = START + 12 * HOUR
+
+    def placed(self, amounts, *registers, start=START, days=1, **other):
+        ends = start + 900 * np.arange(1, len(amounts) + 1)
+        return place(
+            [meter(channel(INTERVAL, ends, amounts), *registers, **other)], start, start + days * DAY, ELECTRIC
+        )
+
+    def test_a_standing_register_beside_12_kwh_of_intervals_is_suspect_and_bills_nobody_silently(self):
+        placed = self.placed(QUARTER[:48], channel(MIDNIGHT, [START, self.HALF], [7_000, 7_000]))
+        total = totals(placed, [START, START + DAY])[0]
+        (found,) = placed.contradictions
+        assert (found.first, found.last, found.registers, found.intervals, found.allowed) == (0, 48, 0, 12_000, 48)
+        assert (total.amount, total.bridged) == (0, -12_000)
+        assert total.qualities == {Quality.SUSPECT: Share(0, 48), Quality.MISSING: Share(0, 48)}
+
+    def test_ten_percent_off_is_found(self):
+        placed = self.placed(QUARTER, channel(MIDNIGHT, [START, START + DAY], [0, 26_400]))
+        (found,) = placed.contradictions
+        assert (found.registers, found.intervals, found.allowed) == (26_400, 24_000, 132)
+
+    def test_a_standing_register_is_found_among_quarter_hour_registers(self):
+        index = np.concatenate([np.zeros(49, dtype=int), 250 * np.arange(1, 49)])
+        (found,) = self.placed(QUARTER, channel(REGISTER, BOUNDS, index)).contradictions
+        assert (found.registers, found.intervals) == (12_000, 24_000)
+
+    def test_half_a_percent_is_allowed(self):
+        at = [START, START + DAY]
+        assert self.placed(QUARTER, channel(MIDNIGHT, at, [0, TRUE_WH + 120])).contradictions == ()
+        assert self.placed(QUARTER, channel(MIDNIGHT, at, [0, TRUE_WH + 121])).contradictions != ()
+
+    def test_a_register_read_a_moment_late_is_made_good_by_the_next(self):
+        index = 250 * np.arange(97)
+        index[40] += 30
+        assert self.placed(QUARTER, channel(REGISTER, BOUNDS, index)).contradictions == ()
+
+    def test_a_steady_difference_too_small_for_a_day_shows_in_the_month(self):
+        coarse = ReadingType("1.0.1.8.0.255", ReadingKind.REGISTER, "kWh", 0, 86400)  # whole kWh: 2 are allowed
+        at = START + DAY * np.arange(31)
+        placed = self.placed(QUARTER * 30, channel(coarse, at, 25 * np.arange(31)), days=30)
+        (found,) = placed.contradictions
+        assert (found.first, found.last, found.registers, found.intervals) == (0, 30 * 96, 750_000, 720_000)
+
+    def test_intervals_with_a_gap_contradict_nothing(self):
+        keep = np.r_[0:40, 48:96]
+        total = day_of(
+            meter(
+                channel(INTERVAL, ENDS[keep], np.array(QUARTER)[keep]),
+                channel(MIDNIGHT, [START, START + DAY], [0, 40_000]),
+            )
+        )
+        assert (total.amount, Quality.SUSPECT in total.qualities) == (40_000, False)
+
+    def test_a_read_by_hand_contradicts_nothing(self):
+        by_hand = channel(BY_HAND, [START, START + DAY], [1, 31], Quality.SELF_READ)
+        assert self.placed(QUARTER, by_hand).contradictions == ()
+
+    @given(st.lists(st.integers(0, 900), min_size=96, max_size=96), st.sets(st.integers(0, 96)))
+    def test_what_agrees_changes_nothing(self, steps, register_at):
+        index = np.concatenate([[0], np.cumsum(steps)])
+        at = sorted(register_at)
+        placed = self.placed(steps, channel(REGISTER, BOUNDS[at], index[at]))
+        alone = self.placed(steps)
+        assert placed.contradictions == ()
+        assert placed.amounts.tobytes() == alone.amounts.tobytes()
+        assert placed.quality.tobytes() == alone.quality.tobytes()
+        assert totals(placed, [START, START + DAY])[0] == totals(alone, [START, START + DAY])[0]
+
+
+class TestFirstAndLastRead:
+    def part(self, *reads, **other):
+        at, values = [at for at, _ in reads], [value for _, value in reads]
+        placed = place([meter(channel(REGISTER, at, values), **other)], START, START + DAY, ELECTRIC)
+        (part,) = placed.registers.parts
+        return part
+
+    def test_a_meter_never_read_has_the_recorded_opening_and_no_closing(self):
+        part = self.part(start=START, opening="6180190")
+        assert (part.opening.value, part.opening.source, part.closing) == (6_180_190, Source.INSTALLED, None)
+
+    def test_a_single_read_stands_at_the_end_it_is_nearer_to(self):
+        late = self.part((START + 20 * HOUR, 500))
+        assert (late.opening, late.closing.value, late.closing.source) == (None, 500, Source.READING)
+
+    def test_two_reads_are_the_first_and_the_last(self):
+        part = self.part((START, 100), (START + DAY, 500))
+        assert (part.opening.value, part.closing.value) == (100, 500)
+
+    def test_a_read_at_the_removal_is_told_as_such(self):
+        part = self.part((START, 100), end=START + 12 * HOUR, closing="300")
+        assert (part.closing.value, part.closing.source) == (300, Source.REMOVED)
 
 
 class TestReadsByHand:

@@ -1,5 +1,7 @@
 """The worked numbers of docs/algorithms/reconciliation.md."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +26,9 @@ TOWER = [
 ]
 
 
+LEGACY = replace(point(3, "unit", [0] * 10, complete=[0] * 10, whole=450_000, label="B-0803"), by_hand=True)
+
+
 def test_bulk_minus_units_minus_common_is_the_loss():
     balance = reconcile(TOWER)
     assert (balance.bulk, balance.units, balance.common, balance.loss) == (1_030_000, 850_000, 150_000, 30_000)
@@ -44,7 +49,21 @@ def test_a_dead_meter_is_excluded_and_named_and_the_verdict_says_so():
     dead = point(3, "unit", [45_000] * 10, complete=[0] * 10, label="C-0302")
     balance = reconcile([TOWER[0], TOWER[1], dead, TOWER[3]])
     assert balance.excluded == ((3, "C-0302", "no complete day"),)
-    assert (balance.verdict, balance.reconciled) == (Verdict.INCONCLUSIVE, False)
+    assert (balance.verdict, balance.reconciled, balance.attention) == (Verdict.INCONCLUSIVE, False, True)
+    assert balance.sentence == "inconclusive: the loss includes the use of C-0302"
+
+
+def test_a_loss_within_expectation_says_whose_use_it_includes():
+    # 103,000 - 85,000 - 10,000 = 8,000 a day is 7.77 %, but C-0302's use is part of it
+    dead = [point(n, "unit", [0] * 10, complete=[0] * 10, label=label) for n, label in ((5, "C-0302"), (6, "C-1001"))]
+    balance = reconcile([*TOWER[:3], point(4, "common", [10_000] * 10), *dead])
+    assert (balance.loss_ppm, balance.verdict, balance.window) == (77_669, Verdict.INCOMPLETE, "period")
+    assert (balance.reconciled, balance.attention) == (True, True)
+    assert balance.sentence == "within expectation, incomplete: the loss includes the use of C-0302, C-1001"
+
+
+def test_a_whole_balance_that_explains_itself_needs_no_person():
+    assert (reconcile(TOWER).attention, reconcile(TOWER).sentence) == (False, "technical loss")
 
 
 def test_the_meter_with_the_fewest_days_goes_first():
@@ -69,9 +88,23 @@ def test_the_verdict_says_what_the_loss_means(bulk, verdict):
 
 
 def test_a_self_read_flat_is_compared_when_its_whole_month_is_known():
-    legacy = point(3, "unit", [0] * 10, complete=[0] * 10, whole=450_000)
-    balance = reconcile([TOWER[0], TOWER[1], legacy, TOWER[3]])
+    balance = reconcile([TOWER[0], TOWER[1], LEGACY, TOWER[3]])
     assert (balance.window, balance.loss, balance.excluded) == ("period", 30_000, ())
+    assert (balance.by_hand, balance.hand_read) == (450_000, ("B-0803",))
+
+
+def test_a_self_read_flat_counts_beside_a_dead_meter():
+    dead = point(5, "unit", [0] * 10, complete=[0] * 10, label="C-0302")
+    balance = reconcile([TOWER[0], TOWER[1], LEGACY, TOWER[3], dead])
+    assert (balance.window, balance.loss, balance.by_hand) == ("period", 30_000, 450_000)
+    assert balance.excluded == ((5, "C-0302", "no complete day"),)
+
+
+def test_a_self_read_flat_is_left_out_by_name_where_only_days_can_be_compared():
+    gap = [1, 1, 1, 0, 1, 1, 1, 1, 1, 1]
+    balance = reconcile([TOWER[0], point(2, "unit", [40_000] * 10, complete=gap), LEGACY, TOWER[3]])
+    assert (balance.window, balance.aligned_days, balance.by_hand) == ("days", 9, 0)
+    assert balance.excluded == ((3, "B-0803", "read by hand, for the month only"),)
 
 
 def test_without_a_bulk_meter_there_is_nothing_to_compare():

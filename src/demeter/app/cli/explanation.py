@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from demeter.metering import Explanation
@@ -48,10 +49,14 @@ def _evidence(proof: Explanation) -> Iterator[str]:
         state = "whole" if chain.whole else f"BROKEN: {chain.reason}"
         yield f"Hash chain of meter {chain.meter}: {chain.frames} frames, {state}"
     for finding in proof.findings:
-        yield f"Finding: {finding}"
+        yield f"Finding ({finding.check.value}) from {_instant(finding.start_s)}: {finding.detail}"
     for difference in proof.differences:
         again = f"kept {difference.kept}, derived {difference.rederived}"
         yield f"DIFFERENCE at {difference.at}: {again}: {difference.detail}"
+
+
+def _instant(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat()
 
 
 def _amount(value: Decimal | None, unit: str) -> str:

@@ -15,21 +15,23 @@ commodity      electricity         ``electricity`` or ``water``: decides the OBI
 connect_s      3                   seconds until the TCP connection stands
 answer_s       15                  seconds until one whole answer is there
 ============== =================== ============================================================================
+
+How the bytes travel (``transport`` and what belongs to it) stands in :mod:`demeter.drivers.dlms.line_options`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from demeter.drivers.dlms.checks import choice, number, wrong
+from demeter.drivers.dlms.line_options import LineOptions, Transport, parse_line
 from demeter.kernel import Commodity
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.client import CipherMode
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.obis import Obis
-from demeter.sdk import Endpoint, FailureKind, ReadFailure
+from demeter.sdk import Endpoint
 
 PUBLIC_SAP = 16
 MECHANISMS = {"none": (Mechanism.NONE, PUBLIC_SAP), "lls": (Mechanism.LLS, 32), "hls-gmac": (Mechanism.HLS_GMAC, 48)}
@@ -37,15 +39,15 @@ CIPHERS = {"none": CipherMode.NONE, "glo": CipherMode.GLO, "general-glo": Cipher
 CIPHER_WORDS = {mode: word for word, mode in CIPHERS.items()}
 TITLE_OCTETS = 8
 
-T = TypeVar("T")
+UDP_PDU = 1200
+"""Default APDU size over UDP: fits every path unfragmented, longer values come in blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class DlmsOptions:
-    """The options above, checked. ``host`` and ``port`` come from the address."""
+    """The options above, checked. ``line`` says where the meter is and how the bytes travel there."""
 
-    host: str
-    port: int
+    line: LineOptions
     mechanism: Mechanism
     client_sap: int
     server_sap: int
@@ -66,49 +68,28 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         ReadFailure: NOT_CONFIGURED, with the option that is wrong.
     """
     given = endpoint.options
-    host, port = _address(endpoint.address)
-    mechanism, sap = _choice(given, "mechanism", MECHANISMS, "hls-gmac")
-    cipher = _choice(given, "cipher", CIPHERS, "glo" if mechanism is Mechanism.HLS_GMAC else "none")
-    return DlmsOptions(
-        host=host,
-        port=port,
+    line = parse_line(endpoint)
+    udp = line.transport is Transport.WRAPPER_UDP
+    highest = 0x7F if line.transport.is_hdlc else 0xFFFF
+    mechanism, sap = choice(given, "mechanism", MECHANISMS, "hls-gmac")
+    cipher = choice(given, "cipher", CIPHERS, "glo" if mechanism is Mechanism.HLS_GMAC else "none")
+    options = DlmsOptions(
+        line=line,
         mechanism=mechanism,
-        client_sap=int(_number(given, "client_sap", sap, 1, 0xFFFF)),
-        server_sap=int(_number(given, "server_sap", 1, 1, 0xFFFF)),
+        client_sap=int(number(given, "client_sap", sap, 1, highest)),
+        server_sap=int(number(given, "server_sap", 1, 1, 0x3FFF if line.transport.is_hdlc else 0xFFFF)),
         cipher=cipher,
         client_title=_title(str(given.get("client_title", "DMTHES01"))),
         counter_obis=_obis(str(given.get("counter_obis", "0.0.43.1.3.255"))),
-        max_pdu=int(_number(given, "max_pdu", 0xFFFF, 64, 0xFFFF)),
+        max_pdu=int(number(given, "max_pdu", UDP_PDU if udp else 0xFFFF, 64, 0xFFFF)),
         zone=_zone(str(given.get("zone", "UTC"))),
-        commodity=_choice(given, "commodity", {str(known): known for known in Commodity}, Commodity.ELECTRICITY),
-        connect_s=_number(given, "connect_s", 3, 0.01, 300),
-        answer_s=_number(given, "answer_s", 15, 0.01, 300),
+        commodity=choice(given, "commodity", {str(known): known for known in Commodity}, Commodity.ELECTRICITY),
+        connect_s=number(given, "connect_s", 3, 0.01, 300),
+        answer_s=number(given, "answer_s", 15, 0.01, 300),
     )
-
-
-def _wrong(message: str) -> ReadFailure:
-    return ReadFailure(FailureKind.NOT_CONFIGURED, message)
-
-
-def _address(address: str) -> tuple[str, int]:
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) <= 0xFFFF:
-        raise _wrong(f"the address {address!r} is not host:port")
-    return host.strip("[]"), int(port)
-
-
-def _choice(given: Mapping[str, object], name: str, known: Mapping[str, T], default: str) -> T:
-    word = str(given.get(name, default))
-    if word not in known:
-        raise _wrong(f"the option {name} is {word!r}, not one of {', '.join(known)}")
-    return known[word]
-
-
-def _number(given: Mapping[str, object], name: str, default: float, low: float, high: float) -> float:
-    value = given.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise _wrong(f"the option {name} is {value!r}, not a number from {low} to {high}")
-    return value
+    if line.transport.is_hdlc:
+        line.server(options.server_sap)
+    return options
 
 
 def _title(text: str) -> bytes:
@@ -117,7 +98,7 @@ def _title(text: str) -> bytes:
     except ValueError:
         title = b""
     if len(title) != TITLE_OCTETS:
-        raise _wrong(f"the option client_title is {text!r}, not eight characters or 16 hexadecimal digits")
+        raise wrong(f"the option client_title is {text!r}, not eight characters or 16 hexadecimal digits")
     return title
 
 
@@ -125,12 +106,12 @@ def _obis(text: str) -> Obis:
     try:
         return Obis.parse(text)
     except DlmsError as error:
-        raise _wrong(f"the option counter_obis is {text!r}, which is no OBIS code") from error
+        raise wrong(f"the option counter_obis is {text!r}, which is no OBIS code") from error
 
 
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise _wrong(f"the option zone is {name!r}, which is no IANA zone") from error
+        raise wrong(f"the option zone is {name!r}, which is no IANA zone") from error
     return name
