@@ -1,8 +1,10 @@
 """PostgreSQL is killed while readings stream in: nothing acknowledged is lost, nothing is doubled."""
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,14 +26,15 @@ KILLS = 6
 
 
 @pytest.fixture
-def server(tmp_path: Path):
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == tmp_path.owner() and folder != Path("/") and folder != Path("/tmp"):
-            folder.chmod(0o711)
-    own = EmbeddedPostgres(tmp_path, os.environ.get("DEMETER_TEST_POSTGRES", ""))
+def server():
+    # not in pytest's own folder: any pytest that starts meanwhile closes that to the server's user
+    home = Path(tempfile.mkdtemp(prefix="demeter-kill-"))
+    home.chmod(0o711)
+    own = EmbeddedPostgres(home, os.environ.get("DEMETER_TEST_POSTGRES", ""))
     own.start()
     yield own
     own.stop()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def kill(server: EmbeddedPostgres) -> None:
