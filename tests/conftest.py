@@ -11,8 +11,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from demeter.runtime.database import Database, EmbeddedPostgres, upgrade
+
+# Machines that run this are shared: how long one example takes says nothing, what it does says everything.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 _number = itertools.count(1)
 

@@ -286,7 +286,7 @@ def data_words(data: Data) -> str:
             except DlmsError:
                 return octets_words(data.value)
         return octets_words(data.value)
-    return "nothing" if data.value is None else str(data.value)
+    return "nothing" if data.value is None else str(data.value) or "empty"
 
 
 ANY: Final[Shape[Data]] = Shape("CHOICE", _same, _same, data_to_json, data_from_json, data_words)
