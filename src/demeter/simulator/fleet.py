@@ -47,6 +47,14 @@ class RowFormat(StrEnum):
     COMPACT = "compact"
 
 
+class Transport(StrEnum):
+    """What carries a meter's APDUs: wrapper frames over TCP or UDP, or HDLC over TCP (as behind a serial server)."""
+
+    WRAPPER = "wrapper"
+    WRAPPER_UDP = "wrapper-udp"
+    HDLC = "hdlc"
+
+
 @dataclass(frozen=True, slots=True)
 class LoadConfig:
     """Where a meter's amounts come from.
@@ -74,6 +82,7 @@ class MeterConfig:
 
     ``smart`` False: a dial nobody can reach (a legacy flat), whose use still counts in bulk meters.
     ``opening``: the register when the history starts; ``dial_digits``: decimal digits of the register in the base unit.
+    ``physical_address``: the meter's own on an HDLC line (0: none).
     """
 
     name: str
@@ -96,6 +105,8 @@ class MeterConfig:
     opening: int = 0
     dial_digits: int = 9
     row_format: RowFormat = RowFormat.PLAIN
+    transport: Transport = Transport.WRAPPER
+    physical_address: int = 0
     faults: tuple[Fault, ...] = ()
     security: SecurityConfig = ORDINARY
 
@@ -109,8 +120,9 @@ class MeterConfig:
 class FleetConfig:
     """All meters of a site. ``history_start_s``: UTC epoch seconds from which on the meters remember.
 
-    ``shared_port``: when not None, every meter listens behind this one port (0: any) and is told apart by
-    ``server_sap``; otherwise each has its own. ``control_port`` 0 takes any free port.
+    ``shared_port``: when not None, every meter listens behind this one port (0: any), by the one transport they all
+    have, and is told apart by ``server_sap``, or by its serial in a gateway prefix; otherwise each has its own port.
+    ``control_port`` 0 takes any free port.
     """
 
     zone: str
@@ -219,4 +231,13 @@ def _meter(record: Mapping[str, Any]) -> MeterConfig:
     kind = MeterKind(values.pop("kind"))
     role = Role(values.pop("role", Role.UNIT))
     form = RowFormat(values.pop("row_format", RowFormat.PLAIN))
-    return MeterConfig(kind=kind, role=role, row_format=form, load=LoadConfig(**load), faults=faults, **values)
+    transport = Transport(values.pop("transport", Transport.WRAPPER))
+    return MeterConfig(
+        kind=kind,
+        role=role,
+        row_format=form,
+        transport=transport,
+        load=LoadConfig(**load),
+        faults=faults,
+        **values,
+    )

@@ -1,6 +1,7 @@
-"""The line to meters: TCP connections with wrapper frames, and everything that can go wrong on them.
+"""The line to meters: connections with wrapper frames, and everything that can go wrong on them.
 
-A connection leads to one meter, or to many told apart by the destination address of each frame. Faults of the line
+A connection leads to one meter, or to many told apart by the destination address of each frame, or by the serial number
+in a gateway prefix. HDLC lines stand in :mod:`.line_hdlc`, UDP in :mod:`.line_udp`. Faults of the line
 (offline, slow, garbage, truncate, replay, reboot) happen here, below the object model, as they do in the field.
 """
 
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import cast
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 from demeter.protocols.dlms.errors import DlmsError
+from demeter.protocols.dlms.gateway import GatewayFrame, decode_gateway, is_prefixed
 from demeter.protocols.dlms.security import Counters
 from demeter.protocols.dlms.server import MeterKeys, ServerSession
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
@@ -24,12 +27,24 @@ _COUNTER_ORIGIN_S = 1_700_000_000
 _COUNTERS_A_SECOND = 16
 
 
+class Line(Protocol):
+    """What leads to meters and can be lost."""
+
+    def lose(self, host: MeterHost) -> None:
+        """End what leads to one meter."""
+        ...
+
+    def abort(self) -> None:
+        """End at once."""
+        ...
+
+
 class MeterHost:
     """One meter on the line: what its connections share."""
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
-        self.connections: set[Connection] = set()
+        self.connections: set[Line] = set()
         self._model: MeterModel | None = None
         # A meter never uses an invocation counter twice, not even after this process was killed: counters start from
         # the time, faster than any meter answers, and reach 32 bits in the year 2032.
@@ -99,39 +114,86 @@ def _mutated(answer: bytes, seed: int, number: int) -> bytes:
     return bytes(spoiled)
 
 
-class Connection(asyncio.Protocol):
-    """One TCP connection to the meters behind a port, keyed by their address on it (None: the only one)."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a meter has to say, before the line has its way with it."""
+
+    host: MeterHost
+    apdu: bytes
+
+
+class Switchboard:
+    """The meters behind a port, keyed by their address on it (None: the only one), and one client's associations."""
+
+    def __init__(self, hosts: Mapping[int | None, MeterHost], line: Line) -> None:
+        self.only = hosts.get(None)
+        self._hosts = hosts
+        self._line = line
+        self._sessions: dict[tuple[int, bytes], tuple[MeterHost, ServerSession]] = {}
+
+    def at(self, destination: int) -> MeterHost | None:
+        """Return the meter at an address."""
+        return self.only or self._hosts.get(destination)
+
+    def answer(self, source: int, destination: int, octets: bytes) -> Answer | None:
+        """Hand a request to its meter; None: nobody answers."""
+        prefix = None
+        host = self.at(destination)
+        if is_prefixed(octets):
+            try:
+                prefix = decode_gateway(octets)
+            except DlmsError:
+                return None
+            host = self._behind(prefix.address)
+        if host is None or host.unreachable():
+            if host is not None and host.unreachable() == "closed" and self.only is not None:
+                self._line.abort()
+            return None
+        place = (destination, b"" if prefix is None else prefix.address)
+        known = self._sessions.get(place)
+        if known is None:
+            known = self._sessions[place] = (host, host.session())
+            host.connections.add(self._line)
+        if prefix is None:
+            return Answer(host, known[1].receive(source, octets))
+        apdu = known[1].receive(source, prefix.apdu)
+        return Answer(host, GatewayFrame(prefix.network, prefix.address, apdu, response=True).to_bytes())
+
+    def lose(self, host: MeterHost) -> None:
+        """Forget the associations with a meter."""
+        self._sessions = {place: known for place, known in self._sessions.items() if known[0] is not host}
+
+    def close(self) -> None:
+        """Say that the line is gone."""
+        for host in self._hosts.values():
+            host.connections.discard(self._line)
+
+    def _behind(self, address: bytes) -> MeterHost | None:
+        """Return the meter whose serial number is the address in a gateway prefix."""
+        serial = address.decode("latin-1")
+        return next((host for host in self._hosts.values() if host.meter.config.serial == serial), None)
+
+
+class TcpLine(asyncio.Protocol):
+    """One TCP connection to the meters behind a port: what the kinds of framing have in common."""
 
     def __init__(self, hosts: Mapping[int | None, MeterHost]) -> None:
-        self._hosts = hosts
-        self._only = hosts.get(None)
-        self._sessions: dict[int, ServerSession] = {}
-        self._unwrapper = Unwrapper()
+        self._switch = Switchboard(hosts, self)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless the only meter behind it is known to be off."""
         self._transport = cast("asyncio.Transport", transport)
-        if self._only is not None:
-            self._only.connections.add(self)
-            if self._only.unreachable() == "closed":
+        only = self._switch.only
+        if only is not None:
+            only.connections.add(self)
+            if only.unreachable() == "closed":
                 self.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the connection and its associations."""
         self._transport = None
-        for host in self._hosts.values():
-            host.connections.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every whole frame; a stream out of step is ended, as nothing can bring it back into step."""
-        try:
-            frames = self._unwrapper.feed(data)
-        except DlmsError:
-            self.abort()
-            return
-        for frame in frames:
-            self._serve(frame)
+        self._switch.close()
 
     def pause_writing(self) -> None:
         """Stop reading requests while the client does not read answers."""
@@ -145,30 +207,18 @@ class Connection(asyncio.Protocol):
 
     def lose(self, host: MeterHost) -> None:
         """End what leads to one meter: the connection, or its associations if other meters are behind it."""
-        if self._only is not None:
+        if self._switch.only is not None:
             self.abort()
-        self._sessions.pop(host.meter.config.server_sap, None)
+        self._switch.lose(host)
 
     def abort(self) -> None:
         """End the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
-    def _serve(self, frame: WrapperFrame) -> None:
-        host = self._only or self._hosts.get(frame.destination)
-        if host is None:
-            return  # no meter at this address: nobody answers
-        unreachable = host.unreachable()
-        if unreachable:
-            if unreachable == "closed" and self._only is not None:
-                self.abort()
-            return
-        session = self._sessions.get(frame.destination)
-        if session is None:
-            session = self._sessions[frame.destination] = host.session()
-            host.connections.add(self)
-        answer = session.receive(frame.source, frame.apdu)
-        spoiled, ends = host.spoil(wrap(answer, frame.destination, frame.source))
+    def _say(self, host: MeterHost, octets: bytes) -> None:
+        """Send octets of a meter, after what its faults make of them."""
+        spoiled, ends = host.spoil(octets)
         delay_s = host.delay_s()
         if delay_s:
             asyncio.get_running_loop().call_later(delay_s, self._send, spoiled, ends)
@@ -181,3 +231,26 @@ class Connection(asyncio.Protocol):
         self._transport.write(answer)
         if ends:
             self._transport.close()
+
+
+class Connection(TcpLine):
+    """A TCP connection with wrapper frames."""
+
+    def __init__(self, hosts: Mapping[int | None, MeterHost]) -> None:
+        super().__init__(hosts)
+        self._unwrapper = Unwrapper()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole frame; a stream out of step is ended, as nothing can bring it back into step."""
+        try:
+            frames = self._unwrapper.feed(data)
+        except DlmsError:
+            self.abort()
+            return
+        for frame in frames:
+            self._serve(frame)
+
+    def _serve(self, frame: WrapperFrame) -> None:
+        answer = self._switch.answer(frame.source, frame.destination, frame.apdu)
+        if answer is not None:
+            self._say(answer.host, wrap(answer.apdu, frame.destination, frame.source))

@@ -11,8 +11,10 @@ from typing import Self
 
 from demeter.kernel import Clock, Invalid, SystemClock, Unavailable
 from demeter.simulator.control import ControlDesk
-from demeter.simulator.fleet import FleetConfig
+from demeter.simulator.fleet import FleetConfig, Transport
 from demeter.simulator.line import Connection, MeterHost
+from demeter.simulator.line_hdlc import HdlcLine
+from demeter.simulator.line_udp import DatagramLine
 from demeter.simulator.meter import build_meters
 
 
@@ -38,6 +40,7 @@ class Simulation:
         self.addresses: dict[str, Address] = {}
         self.desk = ControlDesk(self.meters, self.hosts)
         self._servers: list[asyncio.Server] = []
+        self._datagrams: list[asyncio.DatagramTransport] = []
 
     async def __aenter__(self) -> Self:
         try:
@@ -57,12 +60,15 @@ class Simulation:
         """Close every port and connection."""
         for server in self._servers:
             server.close()
+        for datagrams in self._datagrams:
+            datagrams.close()
         for host in self.hosts.values():
             for connection in list(host.connections):
                 connection.abort()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
+        self._datagrams.clear()
         await self.desk.close()
 
     async def _listen(self) -> None:
@@ -71,26 +77,41 @@ class Simulation:
             return
         for name, host in self.hosts.items():
             config = host.meter.config
-            port = await self._serve({None: host}, config.port)
+            port = await self._serve({None: host}, config.port, config.transport)
             self.addresses[name] = Address(self.fleet.host, port, config.server_sap)
 
     async def _listen_shared(self, port: int) -> None:
         by_address: dict[int | None, MeterHost] = {host.meter.config.server_sap: host for host in self.hosts.values()}
         if len(by_address) != len(self.hosts):
             raise Invalid("meters behind one port need server addresses of their own")
-        bound = await self._serve(by_address, port)
+        transports = {host.meter.config.transport for host in self.hosts.values()}
+        if len(transports) > 1:
+            raise Invalid("meters behind one port need one transport")
+        bound = await self._serve(by_address, port, transports.pop() if transports else Transport.WRAPPER)
         for name, host in self.hosts.items():
             self.addresses[name] = Address(self.fleet.host, bound, host.meter.config.server_sap)
 
-    async def _serve(self, hosts: Mapping[int | None, MeterHost], port: int) -> int:
+    async def _serve(self, hosts: Mapping[int | None, MeterHost], port: int, transport: Transport) -> int:
         """Listen for the meters behind one port and return the port."""
-        loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(lambda: Connection(hosts), self.fleet.host, port)
+            return await self._bind(hosts, port, transport)
         except OSError as taken:
             raise Unavailable(
                 f"cannot listen on {self.fleet.host}:{port}: {taken.strerror}", hint="choose another base port"
             ) from taken
+
+    async def _bind(self, hosts: Mapping[int | None, MeterHost], port: int, transport: Transport) -> int:
+        loop = asyncio.get_running_loop()
+        bound: int
+        if transport is Transport.WRAPPER_UDP:
+            datagrams, _ = await loop.create_datagram_endpoint(
+                lambda: DatagramLine(hosts), local_addr=(self.fleet.host, port)
+            )
+            self._datagrams.append(datagrams)
+            bound = datagrams.get_extra_info("sockname")[1]
+            return bound
+        line = HdlcLine if transport is Transport.HDLC else Connection
+        server = await loop.create_server(lambda: line(hosts), self.fleet.host, port)
         self._servers.append(server)
-        bound: int = server.sockets[0].getsockname()[1]
+        bound = server.sockets[0].getsockname()[1]
         return bound

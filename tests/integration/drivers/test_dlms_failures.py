@@ -196,7 +196,7 @@ def test_a_notification_before_the_answer_is_passed_over() -> None:
         ("h:1", {"suite": 3}, "not one of 0, 1, 2"),
         ("h:1", {"suite": 2}, "the encryption key of suite 2 has 32 octets"),
         ("h:1", {"protection": "none"}, "not one of authenticated-encrypted"),
-        ("h:1", {"signed": "yes"}, "not one of True, False"),
+        ("h:1", {"signed": "yes"}, "not true or false"),
         ("h:1", {"mechanism": "hls-ecdsa", "suite": 1}, "meter_signing_key is missing"),
         ("h:1", {"mechanism": "hls-ecdsa", "suite": 1, "meter_signing_key": "00"}, "no signing_key is stored"),
         ("h:1", {"meter_signing_key": "xyz"}, "not hexadecimal"),

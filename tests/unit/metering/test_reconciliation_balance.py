@@ -54,7 +54,7 @@ def test_a_dead_meter_is_excluded_and_named_and_the_verdict_says_so():
 
 
 def test_a_loss_within_expectation_says_whose_use_it_includes():
-    # 103,000 - 85,000 - 10,000 = 8,000 a day is 7.76 %, but C-0302's use is part of it
+    # 103,000 - 85,000 - 10,000 = 8,000 a day is 7.77 %, but C-0302's use is part of it
     dead = [point(n, "unit", [0] * 10, complete=[0] * 10, label=label) for n, label in ((5, "C-0302"), (6, "C-1001"))]
     balance = reconcile([*TOWER[:3], point(4, "common", [10_000] * 10), *dead])
     assert (balance.loss_ppm, balance.verdict, balance.window) == (77_669, Verdict.INCOMPLETE, "period")

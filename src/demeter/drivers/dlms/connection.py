@@ -1,9 +1,9 @@
-"""One TCP connection carrying wrapper frames: one request, one answer, each within its time."""
+"""Connections that carry APDUs to a meter: one request, one answer, each within its time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Protocol, cast
 
 from demeter.drivers.dlms.failures import failure_of
 from demeter.protocols.dlms.errors import DlmsError
@@ -17,15 +17,35 @@ NOTIFICATIONS = frozenset({0x0F, 0xC2})
 """APDU tags of data- and event-notification: a meter may send them at any time; they are no answer."""
 
 
+class Connection(Protocol):
+    """What a session needs of a line."""
+
+    async def ask(self, apdu: bytes, client_sap: int, server_sap: int, within_s: float) -> bytes:
+        """Send ``apdu`` and return the APDU of the answer.
+
+        Raises:
+            ReadFailure: NO_ANSWER, TRUNCATED, GARBLED, REFUSED; the connection is then of no more use.
+        """
+        ...
+
+    async def leave(self, within_s: float) -> None:
+        """Take leave of the meter where the transport knows such a thing; never raises."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once, dropping what is unsent; may be called again."""
+        ...
+
+
 class WrapperConnection(asyncio.Protocol):
-    """A meter's TCP connection.
+    """A meter's TCP connection carrying wrapper frames.
 
     After any failure it is of no more use: an answer that comes late would be taken for the next one. What is buffered
     is bounded by one frame of 65,535 octets.
     """
 
     def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport | asyncio.DatagramTransport | None = None
         self._unwrapper = Unwrapper()
         self._waiting: asyncio.Future[WrapperFrame] | None = None
         self._unasked = 0
@@ -104,7 +124,7 @@ class WrapperConnection(asyncio.Protocol):
         self._unasked = 0
         self._waiting = asyncio.get_running_loop().create_future()
         if apdu:
-            self._transport.write(wrap(apdu, client_sap, server_sap))
+            self._send(wrap(apdu, client_sap, server_sap))
         try:
             async with asyncio.timeout(within_s):
                 frame = await self._waiting
@@ -120,6 +140,12 @@ class WrapperConnection(asyncio.Protocol):
             assert self._failure is not None
             raise self._failure
         return frame.apdu
+
+    async def leave(self, within_s: float) -> None:
+        """Do nothing: the end of a TCP connection says it all."""
+
+    def _send(self, octets: bytes) -> None:
+        cast("asyncio.Transport", self._transport).write(octets)
 
     def abort(self) -> None:
         """Close at once, dropping what is unsent; may be called again."""

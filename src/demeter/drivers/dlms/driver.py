@@ -1,10 +1,11 @@
-"""Opens sessions with DLMS/COSEM meters over TCP (wrapper transport)."""
+"""Opens sessions with DLMS/COSEM meters."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from demeter.drivers.dlms.connection import WrapperConnection
+from demeter.drivers.dlms.connection import Connection
+from demeter.drivers.dlms.dialing import dial
 from demeter.drivers.dlms.options import PUBLIC_SAP, DlmsOptions, parse_options
 from demeter.drivers.dlms.session import DlmsSession, decoding
 from demeter.kernel import Clock, SystemClock
@@ -53,7 +54,7 @@ class DlmsDriver:
         return await self._open(options, credentials)
 
     async def _open(self, options: DlmsOptions, credentials: Credentials) -> DlmsSession:
-        connection = await WrapperConnection.open(options.host, options.port, options.connect_s)
+        connection = await dial(options.line, options.connect_s)
         try:
             counter = 0
             if options.cipher is not CipherMode.NONE or options.mechanism is Mechanism.HLS_GMAC:
@@ -69,7 +70,7 @@ class DlmsDriver:
             raise
         return session
 
-    async def _counter(self, connection: WrapperConnection, options: DlmsOptions, credentials: Credentials) -> int:
+    async def _counter(self, connection: Connection, options: DlmsOptions, credentials: Credentials) -> int:
         """Read the highest invocation counter the meter has accepted, through the public association."""
         public = replace(options, client_sap=PUBLIC_SAP, mechanism=Mechanism.NONE, cipher=CipherMode.NONE)
         client = Client(ClientSettings(PUBLIC_SAP, options.server_sap, max_pdu=options.max_pdu))
@@ -113,7 +114,7 @@ class DlmsDriver:
 
 def remembered_as(options: DlmsOptions, credentials: Credentials) -> Place:
     """Return under what a meter's counter is remembered: other keys begin anew."""
-    return f"{options.host}:{options.port}", options.server_sap, credentials.secrets.get("encryption_key", b"")
+    return options.line.place, options.server_sap, credentials.secrets.get("encryption_key", b"")
 
 
 def check_secrets(options: DlmsOptions, credentials: Credentials) -> None:

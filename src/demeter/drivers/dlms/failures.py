@@ -15,6 +15,7 @@ from demeter.protocols.dlms.errors import (
     Truncated,
     Unsupported,
 )
+from demeter.protocols.dlms.hdlc import LinkLost, LinkRefused
 from demeter.sdk import FailureKind, ReadFailure
 
 NOT_THERE = {DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_UNAVAILABLE}
@@ -26,6 +27,8 @@ KINDS: dict[type[DlmsError], FailureKind] = {
     ServiceError: FailureKind.REFUSED,
     TagCheckFailed: FailureKind.WRONG_KEY,
     Replayed: FailureKind.REPLAYED,
+    LinkLost: FailureKind.NO_ANSWER,
+    LinkRefused: FailureKind.REFUSED,
 }
 
 

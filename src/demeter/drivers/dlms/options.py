@@ -22,23 +22,25 @@ connect_s      3                   seconds until the TCP connection stands
 answer_s       15                  seconds until one whole answer is there
 ============== =================== ============================================================================
 
-``meter_signing_key``: the meter's public signing key, hexadecimal; needed for ``hls-ecdsa`` and ``signed``.
+``meter_signing_key``: the meter's public signing key, hexadecimal; needed for ``hls-ecdsa`` and ``signed``. How the
+bytes travel (``transport`` and what belongs to it) stands in :mod:`demeter.drivers.dlms.line_options`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from demeter.drivers.dlms.checks import choice, flag, number, wrong
+from demeter.drivers.dlms.line_options import LineOptions, Transport, parse_line
 from demeter.kernel import Commodity
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.client import CipherMode
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.security import Protection, Suite
-from demeter.sdk import Endpoint, FailureKind, ReadFailure
+from demeter.sdk import Endpoint
 
 PUBLIC_SAP = 16
 MECHANISMS = {
@@ -61,15 +63,15 @@ PROTECTIONS = {
 PROTECTION_WORDS = {protection: word for word, protection in PROTECTIONS.items()}
 TITLE_OCTETS = 8
 
-T = TypeVar("T")
+UDP_PDU = 1200
+"""Default APDU size over UDP: fits every path unfragmented, longer values come in blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class DlmsOptions:
-    """The options above, checked. ``host`` and ``port`` come from the address."""
+    """The options above, checked. ``line`` says where the meter is and how the bytes travel there."""
 
-    host: str
-    port: int
+    line: LineOptions
     mechanism: Mechanism
     client_sap: int
     server_sap: int
@@ -94,53 +96,32 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         ReadFailure: NOT_CONFIGURED, with the option that is wrong.
     """
     given = endpoint.options
-    host, port = _address(endpoint.address)
-    mechanism, sap = _choice(given, "mechanism", MECHANISMS, "hls-gmac")
-    cipher = _choice(given, "cipher", CIPHERS, "glo" if mechanism.high else "none")
-    return DlmsOptions(
-        host=host,
-        port=port,
+    line = parse_line(endpoint)
+    udp = line.transport is Transport.WRAPPER_UDP
+    highest = 0x7F if line.transport.is_hdlc else 0xFFFF
+    mechanism, sap = choice(given, "mechanism", MECHANISMS, "hls-gmac")
+    cipher = choice(given, "cipher", CIPHERS, "glo" if mechanism.high else "none")
+    options = DlmsOptions(
+        line=line,
         mechanism=mechanism,
-        client_sap=int(_number(given, "client_sap", sap, 1, 0xFFFF)),
-        server_sap=int(_number(given, "server_sap", 1, 1, 0xFFFF)),
+        client_sap=int(number(given, "client_sap", sap, 1, highest)),
+        server_sap=int(number(given, "server_sap", 1, 1, 0x3FFF if line.transport.is_hdlc else 0xFFFF)),
         cipher=cipher,
         client_title=_title(str(given.get("client_title", "DMTHES01"))),
         counter_obis=_obis(str(given.get("counter_obis", "0.0.43.1.3.255"))),
-        max_pdu=int(_number(given, "max_pdu", 0xFFFF, 64, 0xFFFF)),
+        max_pdu=int(number(given, "max_pdu", UDP_PDU if udp else 0xFFFF, 64, 0xFFFF)),
         zone=_zone(str(given.get("zone", "UTC"))),
-        commodity=_choice(given, "commodity", {str(known): known for known in Commodity}, Commodity.ELECTRICITY),
-        connect_s=_number(given, "connect_s", 3, 0.01, 300),
-        answer_s=_number(given, "answer_s", 15, 0.01, 300),
-        suite=_choice(given, "suite", SUITES, "0"),
-        protection=_choice(given, "protection", PROTECTIONS, "authenticated-encrypted"),
-        signed=_choice(given, "signed", {"True": True, "False": False}, "False"),
+        commodity=choice(given, "commodity", {str(known): known for known in Commodity}, Commodity.ELECTRICITY),
+        connect_s=number(given, "connect_s", 3, 0.01, 300),
+        answer_s=number(given, "answer_s", 15, 0.01, 300),
+        suite=choice(given, "suite", SUITES, "0"),
+        protection=choice(given, "protection", PROTECTIONS, "authenticated-encrypted"),
+        signed=flag(given, "signed"),
         meter_signing_key=_hexadecimal(given, "meter_signing_key"),
     )
-
-
-def _wrong(message: str) -> ReadFailure:
-    return ReadFailure(FailureKind.NOT_CONFIGURED, message)
-
-
-def _address(address: str) -> tuple[str, int]:
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) <= 0xFFFF:
-        raise _wrong(f"the address {address!r} is not host:port")
-    return host.strip("[]"), int(port)
-
-
-def _choice(given: Mapping[str, object], name: str, known: Mapping[str, T], default: str) -> T:
-    word = str(given.get(name, default))
-    if word not in known:
-        raise _wrong(f"the option {name} is {word!r}, not one of {', '.join(known)}")
-    return known[word]
-
-
-def _number(given: Mapping[str, object], name: str, default: float, low: float, high: float) -> float:
-    value = given.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise _wrong(f"the option {name} is {value!r}, not a number from {low} to {high}")
-    return value
+    if line.transport.is_hdlc:
+        line.server(options.server_sap)
+    return options
 
 
 def _title(text: str) -> bytes:
@@ -149,7 +130,7 @@ def _title(text: str) -> bytes:
     except ValueError:
         title = b""
     if len(title) != TITLE_OCTETS:
-        raise _wrong(f"the option client_title is {text!r}, not eight characters or 16 hexadecimal digits")
+        raise wrong(f"the option client_title is {text!r}, not eight characters or 16 hexadecimal digits")
     return title
 
 
@@ -158,19 +139,19 @@ def _hexadecimal(given: Mapping[str, object], name: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError as error:
-        raise _wrong(f"the option {name} is {text!r}, which is not hexadecimal") from error
+        raise wrong(f"the option {name} is {text!r}, which is not hexadecimal") from error
 
 
 def _obis(text: str) -> Obis:
     try:
         return Obis.parse(text)
     except DlmsError as error:
-        raise _wrong(f"the option counter_obis is {text!r}, which is no OBIS code") from error
+        raise wrong(f"the option counter_obis is {text!r}, which is no OBIS code") from error
 
 
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise _wrong(f"the option zone is {name!r}, which is no IANA zone") from error
+        raise wrong(f"the option zone is {name!r}, which is no IANA zone") from error
     return name

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from demeter.drivers.dlms.connection import WrapperConnection
+from demeter.drivers.dlms.connection import Connection
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.frames import ciphering_of, profile_frame
 from demeter.drivers.dlms.options import DlmsOptions
@@ -65,7 +65,7 @@ class DlmsSession:
 
     def __init__(
         self,
-        connection: WrapperConnection,
+        connection: Connection,
         client: Client,
         options: DlmsOptions,
         credentials: Credentials,
@@ -247,6 +247,7 @@ class DlmsSession:
             exchange = self._client.release()
             release = next(exchange)
             exchange.send(await self._connection.ask(release, options.client_sap, options.server_sap, RELEASE_S))
+        await self._connection.leave(RELEASE_S)
         self._connection.abort()
         if self._ended is not None:
             self._ended()

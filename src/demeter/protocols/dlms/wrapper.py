@@ -112,6 +112,29 @@ class Unwrapper:
             )
 
 
+def unwrap_datagram(datagram: bytes) -> WrapperFrame:
+    """Return the one frame of a UDP datagram (Green Book 7.3.3: a datagram holds one wrapper PDU, never a part).
+
+    Raises:
+        Truncated: the datagram ends inside the frame; ``offset`` is where.
+        Malformed: the header is wrong, or octets follow the frame.
+    """
+    size = len(datagram)
+    if size < HEADER_SIZE:
+        raise Truncated("a datagram ends inside a wrapper header", offset=size)
+    version, source, destination, length = _HEADER.unpack_from(datagram)
+    if version != VERSION:
+        raise Malformed(f"wrapper version {version} is not 1", offset=0)
+    if not length:
+        raise Malformed("a wrapper frame without an APDU", offset=6)
+    end = HEADER_SIZE + length
+    if size < end:
+        raise Truncated(f"a datagram holds {size - HEADER_SIZE} of {length} octets", offset=size)
+    if size > end:
+        raise Malformed("octets follow the wrapper frame of a datagram", offset=end)
+    return WrapperFrame(source, destination, datagram[HEADER_SIZE:])
+
+
 def unwrap_all(stream: bytes) -> list[WrapperFrame]:
     """Return all frames of a complete recorded stream.
 

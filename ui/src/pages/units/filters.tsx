@@ -37,7 +37,7 @@ export function Filters({ page, rows, columns, filters, sort, set }: {
 }) {
   const { t } = useTranslation()
   const word = useCommodityWord()
-  const words = new Map(page.rows.map((row) => [row.flag.code as string, row.flag.word]))
+  const words = new Map(page.rows.map((row) => [row.flag.code as string, row.flag.word.split(',')[0]!]))
   const pick = (name: 'building' | 'commodity' | 'flag', label: string, options: { value: string; label: string }[]) => (
     <NativeSelect
       label={label} value={filters[name] ?? ''} data={[{ value: '', label: t('table.all') }, ...options]}

@@ -225,7 +225,7 @@ def plaintext(keys: SuiteKeys, title: bytes | None, apdu: bytes) -> bytes:
     if size > 255 + start and apdu[start - 3] == 0x82 and apdu[start] == keys.both:
         sender = title if start == 4 else apdu[2:10] if apdu[1] == TITLE_SIZE else None
         if apdu[start - 2 : start] == (size - start).to_bytes(2, "big") and sender and title in (None, sender):
-            plain = keys.opens_plainly(sender + apdu[start + 1 : start + 5], apdu[start + 5 :])
+            plain = keys.opens_plainly(sender + apdu[start + 1 : start + 5], apdu, start + 5)
             if plain is not None and (start == 13 or PLAIN_OF.get(apdu[0]) == plain[0]):
                 return plain
     return unprotect(keys, title, apdu).plaintext

@@ -118,14 +118,15 @@ class SuiteKeys:
             raise TagCheckFailed("the authentication tag does not match", offset=offset + end)
         return Opened(content, counter, protection)
 
-    def opens_plainly(self, nonce: bytes, sealed: bytes) -> bytes | None:
-        """Open ``ciphertext | T``, authenticated and encrypted, with as few steps as possible (None: the tag differs).
+    def opens_plainly(self, nonce: bytes, apdu: bytes, at: int) -> bytes | None:
+        """Open ``ciphertext | T``, which begins ``at``, with as few steps as possible (None: the tag differs).
 
-        Batches over many meters spend their time here. The caller has looked at SC and made the nonce.
+        Batches over many meters spend their time here. The caller has looked at SC (authenticated and
+        encrypted) and made the nonce.
         """
         encrypt = self._gcm.encrypt
-        plain = encrypt(nonce, sealed[:-TAG_SIZE], None)[:-16]
-        right = compare_digest(encrypt(nonce, plain, self._aad[self.both])[-16:-4], sealed[-TAG_SIZE:])
+        plain = encrypt(nonce, apdu[at:-TAG_SIZE], None)[:-16]
+        right = compare_digest(encrypt(nonce, plain, self._aad[self.both])[-16:-4], apdu[-TAG_SIZE:])
         return plain if right else None
 
     def gmac(self, title: bytes, counter: int, challenge: bytes) -> bytes:
