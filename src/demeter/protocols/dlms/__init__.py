@@ -1,13 +1,14 @@
 """DLMS/COSEM (IEC 62056), sans-I/O: bytes in, values out; sockets, clocks and tasks belong to the callers.
 
 From the wire upwards: :mod:`.wrapper` cuts frames, :mod:`.security` opens them, :mod:`.acse` and :mod:`.apdu` are the
-services, :mod:`.client` and :mod:`.server` hold a conversation, :mod:`.replay` opens a recorded one. :mod:`.axdr` reads
-any value, :mod:`.profile` and :mod:`.vector` read load profiles as columns. What most callers need stands here.
+services, :mod:`.client` and :mod:`.server` hold a conversation, :mod:`.replay` opens a recorded one, :mod:`.push` reads
+what nobody asked for. :mod:`.axdr` reads any value, :mod:`.profile` and :mod:`.vector` read load profiles as columns.
+What most callers need stands here.
 """
 
 from demeter.protocols.dlms.acse import Conformance, Mechanism
-from demeter.protocols.dlms.apdu import AttributeRef
-from demeter.protocols.dlms.client import CipherMode, Client, ClientSettings, Exchange
+from demeter.protocols.dlms.apdu import AttributeRef, DataNotification, EventNotification, MethodRef
+from demeter.protocols.dlms.client import WAIT, Access, CipherMode, Client, ClientSettings, Exchange, Quiet
 from demeter.protocols.dlms.cosem_time import ClockStatus, CosemDateTime
 from demeter.protocols.dlms.data import Data, Tag
 from demeter.protocols.dlms.errors import (
@@ -37,6 +38,7 @@ from demeter.protocols.dlms.profile import (
     profile_columns_batch,
     profile_columns_scalar,
 )
+from demeter.protocols.dlms.push import PushReading, PushRow, PushValue, read_push, read_push_objects
 from demeter.protocols.dlms.replay import open_get_list_response, open_get_response, open_get_values
 from demeter.protocols.dlms.security import (
     Counters,
@@ -55,6 +57,8 @@ from demeter.protocols.dlms.server import Association, MeterKeys, ObjectModel, R
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
 
 __all__ = [
+    "WAIT",
+    "Access",
     "Association",
     "AssociationRejected",
     "AttributeRef",
@@ -68,9 +72,11 @@ __all__ = [
     "Counters",
     "Data",
     "DataAccessResult",
+    "DataNotification",
     "DlmsError",
     "Downgraded",
     "EntrySelection",
+    "EventNotification",
     "Exchange",
     "KeyChange",
     "KeyId",
@@ -80,11 +86,16 @@ __all__ = [
     "Malformed",
     "Mechanism",
     "MeterKeys",
+    "MethodRef",
     "Obis",
     "ObjectModel",
     "ProfileColumn",
     "ProfileColumns",
     "Protection",
+    "PushReading",
+    "PushRow",
+    "PushValue",
+    "Quiet",
     "RangeSelection",
     "Refused",
     "Replayed",
@@ -110,6 +121,8 @@ __all__ = [
     "profile_columns",
     "profile_columns_batch",
     "profile_columns_scalar",
+    "read_push",
+    "read_push_objects",
     "suite_keys",
     "wrap",
 ]

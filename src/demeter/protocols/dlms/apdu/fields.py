@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeVar
 
 from demeter.protocols.dlms import axdr
 from demeter.protocols.dlms.axdr import decode_length, encode_length
@@ -32,7 +32,6 @@ Outcome = bytes | DataAccessResult
 """Get-Data-Result: the A-XDR octets of a value, or why there is none."""
 
 
-@runtime_checkable
 class Selecting(Protocol):
     """A selection that knows its octets, such as ``RangeSelection`` and ``EntrySelection``."""
 
@@ -47,7 +46,7 @@ Selection = bytes | Selecting | None
 
 def selection_octets(selection: Selection) -> bytes | None:
     """The octets of an access selection, or None for the whole attribute."""
-    return selection.to_bytes() if isinstance(selection, Selecting) else selection
+    return selection if selection is None or isinstance(selection, bytes) else selection.to_bytes()
 
 
 class ActionResult(IntEnum):

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Final
 
 from demeter.protocols.dlms import apdu
-from demeter.protocols.dlms.acse import Conformance
+from demeter.protocols.dlms.acse import Conformance, InitiateResponse
 from demeter.protocols.dlms.apdu import DATA_NOTIFICATION, EVENT_NOTIFICATION, Notification
 from demeter.protocols.dlms.association import ClientAssociation, ClientSettings, Exchange
 from demeter.protocols.dlms.client.carrier import WAIT, Limits, carry
@@ -27,6 +27,9 @@ from demeter.protocols.dlms.security import is_ciphered
 CONFIRMED_HIGH: Final = 0xC0
 """Invoke-id-and-priority: confirmed service, high priority; the invoke id is in the low four bits."""
 
+MAX_PDU: Final = 0xFFFF
+"""The APDU size of a meter that tells no limit, in octets."""
+
 MAX_NOTIFICATIONS: Final = 64
 """Notifications kept until somebody takes them; older ones are dropped."""
 
@@ -40,12 +43,15 @@ _UNASKED: Final = (DATA_NOTIFICATION, EVENT_NOTIFICATION)
 class Line(ClientAssociation, ABC):
     """An association and how requests go over it; :mod:`.facade` adds the services."""
 
-    __slots__ = ("_long_invoke", "_notifications")
+    __slots__ = ("_known", "_limits", "_long_invoke", "_mask", "_notifications")
 
     def __init__(self, settings: ClientSettings) -> None:
         super().__init__(settings)
         self._notifications: deque[Notification] = deque(maxlen=MAX_NOTIFICATIONS)
         self._long_invoke = 0
+        self._known: InitiateResponse | None = None
+        self._mask = 0
+        self._limits = Limits(False, MAX_PDU, settings.window)
 
     def next_invoke(self) -> int:
         """The invoke-id-and-priority of the next request."""
@@ -59,17 +65,25 @@ class Line(ClientAssociation, ABC):
 
     def agreed(self, service: Conformance) -> bool:
         """Whether the meter agreed to a service that was proposed."""
-        both = Conformance(0) if self._server is None else self._server.conformance & self._settings.conformance
-        return service in both
+        self._learn()
+        return not int(service) & ~self._mask
 
     @property
     def room(self) -> int:
         """Octets a plain request may have so that it fits the meter's APDU size after protection."""
-        return self._pdu - (0 if self._channel is None else self._channel.overhead)
+        self._learn()
+        return self._limits.pdu - (0 if self._channel is None else self._channel.overhead)
 
-    @property
-    def _pdu(self) -> int:
-        return (self._server.max_pdu if self._server else 0) or 0xFFFF
+    def _learn(self) -> None:
+        """Work out once for each association what was agreed on: it is asked for with every request."""
+        server = self._server
+        if server is self._known:
+            return
+        self._known = server
+        self._mask = 0 if server is None else int(server.conformance & self._settings.conformance)
+        general = self._mask & int(Conformance.GENERAL_BLOCK_TRANSFER) != 0
+        pdu = MAX_PDU if server is None else server.max_pdu or MAX_PDU
+        self._limits = Limits(general, pdu, self._settings.window)
 
     def fits(self, request: bytes, blocks: Conformance) -> bool:
         """Whether a request goes in one piece, or in general blocks because its own ``blocks`` are not agreed on."""
@@ -86,9 +100,9 @@ class Line(ClientAssociation, ABC):
         if not self._open:
             raise AssociationRejected("no association is open")
         channel = self._channel
-        general = self.agreed(Conformance.GENERAL_BLOCK_TRANSFER)
+        self._learn()
         sealed = request if channel is None else channel.seal(request)
-        answer = self._opened((yield from carry(sealed, Limits(general, self._pdu, self._settings.window))))
+        answer = self._opened((yield from carry(sealed, self._limits)))
         for _ in range(MAX_UNASKED):
             if not answer or answer[0] not in _UNASKED:
                 return answer
@@ -138,6 +152,8 @@ class Line(ClientAssociation, ABC):
             ServiceError: any other refusal of the service.
             Malformed: no answer at all.
         """
+        if isinstance(answer, (apdu.GetResponse, apdu.GetBlock)):
+            return answer  # by far the most frequent
         if isinstance(answer, apdu.ExceptionResponse):
             if answer.service is apdu.ServiceFault.DECIPHERING_ERROR:
                 raise TagCheckFailed("the meter could not decipher the request: it has other keys")

@@ -26,6 +26,8 @@ class GeneralTransfer:
 
     def clear(self) -> None:
         """Forget what was under way."""
+        if self.outgoing is None and not self.incoming.started and not self._acks:
+            return
         self._acks, self._burst, self._first = 0, [], b""
         self.incoming = Incoming(self._limit, self._window)
         self.outgoing = None
