@@ -21,7 +21,7 @@ check: .venv/.development ## Seconds: format, lint, types, imports, unit tests
 	@$(BIN)/mypy --no-error-summary
 	@PYTHONPATH=src $(BIN)/lint-imports --no-logo --show-timings > .venv/imports.log 2>&1 || { cat .venv/imports.log; exit 1; }
 	@$(BIN)/python -m tools.lints src
-	@$(BIN)/python -m pytest -q tests/unit -m "not slow" -p no:cacheprovider
+	@DEMETER_PROPERTIES=quick $(BIN)/python -m pytest -q tests/unit -m "not slow" -p no:cacheprovider
 
 bench: .venv/.development ## Ratios in one run, written to docs/benchmarks.md
 	@$(BIN)/python -m tests.bench

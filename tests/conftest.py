@@ -17,7 +17,8 @@ from demeter.runtime.database import Database, EmbeddedPostgres, upgrade
 
 # Machines that run this are shared: how long one example takes says nothing, what it does says everything.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("shared")
+settings.register_profile("quick", settings.get_profile("shared"), max_examples=15)  # for `make check`
+settings.load_profile(os.environ.get("DEMETER_PROPERTIES", "shared"))
 
 _number = itertools.count(1)
 
