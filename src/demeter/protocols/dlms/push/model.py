@@ -30,7 +30,7 @@ class PushValue:
 
 @dataclass(frozen=True, slots=True)
 class PushRow:
-    """Values of one moment; ``at`` is that of their clock column, if they have one."""
+    """Values of one moment; ``at`` is that of their clock column, else of the body's header, if there is one."""
 
     at: CosemDateTime | None
     values: tuple[PushValue, ...]
@@ -46,13 +46,14 @@ class PushReading:
 
     ``layout`` is the one it was read with; None when none fits, then ``rows`` is empty and ``reasons`` tells of each
     layout why not. With a layout, ``reasons`` tells what was passed over (an impossible clock, for instance).
-    ``raw`` is always the whole body. ``meter_id`` None: the body names no meter, its system title must do.
+    ``raw`` is always the whole body. ``names``: what the body says the meter is called: serial, device identifier, …;
+    where there is none, the system title must do.
     """
 
     layout: str | None
     raw: Data
     rows: tuple[PushRow, ...] = ()
-    meter_id: str | None = None
+    names: tuple[str, ...] = ()
     push_obis: Obis | None = None
     at: CosemDateTime | None = None
     reasons: tuple[str, ...] = ()
