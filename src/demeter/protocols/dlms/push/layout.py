@@ -58,6 +58,12 @@ class Column:
         except (ValueError, DlmsError):
             raise Malformed(f'a column is "class name attribute [scaler unit]" or "list", not {text!r}') from None
 
+    def __str__(self) -> str:
+        if self.obis is None:
+            return "list"
+        scaler = "" if self.scaler is None else f" {self.scaler[0]} {self.scaler[1]}"
+        return f"{self.class_id} {self.obis} {self.attribute}{scaler}"
+
 
 def parse_scaler(text: str) -> Scaler:
     """Read ``scaler unit``, two whole numbers.

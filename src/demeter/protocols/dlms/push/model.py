@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from demeter.protocols.dlms.cosem_time import CosemDateTime
 from demeter.protocols.dlms.data import Data
 from demeter.protocols.dlms.obis import Obis
+
+_CLOCK_CLASS: Final = 8
 
 Value = int | bool | str | bytes | CosemDateTime | Data | None
 """A number, text, octets or date-time; what is none of these (structures, floating point) stays COSEM data."""
@@ -26,6 +29,12 @@ class PushValue:
     class_id: int | None = None
     scaler: int = 0
     unit: int | None = None
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether it is the time of its row: a clock, of any channel."""
+        name = self.obis
+        return self.class_id == _CLOCK_CLASS or (name is not None and (name.a, name.c, name.d, name.e) == (0, 1, 0, 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,7 +307,7 @@ def _end_row(found: _Found) -> None:
     """Close a row. Its own clock column decides when it was, else the clock of the header."""
     if not found.values:
         return
-    clocks = [item.value for item in found.values if _is_clock(item)]
+    clocks = [item.value for item in found.values if item.is_clock]
     moments = [item.value for item in found.values if isinstance(item.value, CosemDateTime)]
     own = clocks or moments
     at = own[0] if own else found.at
@@ -322,16 +322,10 @@ def _value(found: _Found, named: PushValue, item: Data) -> Value:
     if item.tag in (Tag.VISIBLE_STRING, Tag.UTF8_STRING):
         return str(content)
     if item.tag in (Tag.OCTET_STRING, Tag.DATE_TIME):
-        clock = item.tag is Tag.DATE_TIME or named.obis is None or _is_clock(named)
+        clock = item.tag is Tag.DATE_TIME or named.obis is None or named.is_clock
         moment = _moment(found, content) if clock and len(content) == 12 else None
         return bytes(content) if moment is None else moment
     return item
-
-
-def _is_clock(named: PushValue) -> bool:
-    """Whether a value is the time of its row: a clock, of any channel."""
-    obis = named.obis
-    return named.class_id == _CLOCK_CLASS or (obis is not None and (obis.a, obis.c, obis.d, obis.e) == (0, 1, 0, 0))
 
 
 def _moment(found: _Found, octets: bytes) -> CosemDateTime | None:
