@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from demeter import readings
 from demeter.drivers.dlms import DlmsPushes, PushDecoder
-from demeter.headend import PushLimits, PushListener
+from demeter.headend import PushLimits, PushListener, held
 from demeter.ingest import IngestWriter
 from demeter.kernel import Span
 from demeter.protocols.dlms import axdr, data
@@ -23,7 +23,7 @@ from demeter.protocols.dlms.security import CipherMode, protect, suite_keys
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
 from demeter.runtime.database import Database
 from tests.integration.drivers.peer import AK, EK
-from tests.integration.headend.rig import Rig, make_rig
+from tests.integration.headend.rig import Rig
 
 TITLE = b"MMM00001"
 CONFIRMED = 1 << 30
@@ -78,16 +78,18 @@ class Listening:
     async def send(self, *messages: bytes, answers: int = 0) -> list[bytes]:
         """Send messages over one connection; return the APDUs answered."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(b"".join(messages))
-        await writer.drain()
         unwrapper, found = Unwrapper(), []
-        async with asyncio.timeout(20):
-            while len(found) < answers:
-                octets = await reader.read(65536)
-                if not octets:
-                    break
-                found += unwrapper.feed(octets)
-        writer.close()
+        try:
+            writer.write(b"".join(messages))
+            await writer.drain()
+            async with asyncio.timeout(20):
+                while len(found) < answers:
+                    octets = await reader.read(65536)
+                    if not octets:
+                        break
+                    found += unwrapper.feed(octets)
+        finally:
+            writer.close()
         self.frames = found
         return [frame.apdu for frame in found]
 
@@ -105,8 +107,6 @@ class Listening:
 
     def quarantine(self) -> list[tuple[str, str, int]]:
         """What is held: source's title, reason, count."""
-        from demeter.headend import held
-
         return sorted((each.title, each.reason, each.count) for each in held(self.rig.database))
 
 
@@ -140,13 +140,3 @@ async def listening(
 
 def a_meter(rig: Rig, serial: str = "DM000001", **options: object) -> int:
     return rig.add_meter(serial, "10.0.0.9:4059", **{"system_title": TITLE.decode(), **options})
-
-
-def rig_of(database: Database) -> Rig:
-    return make_rig(database)
-
-
-def opened_all(answers: Sequence[bytes], keys: object) -> list[bytes]:
-    from demeter.protocols.dlms.security import unprotect
-
-    return [unprotect(keys, None, answer).plaintext for answer in answers]
