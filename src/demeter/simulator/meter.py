@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -147,13 +147,18 @@ class Meter:
         return self.billing.ends(first_s, max(last_s, self.billing.newest_reset_s))
 
     def billing_rows(self) -> Rows:
-        """Return a row for each billing period the meter remembers, stamped at its end, oldest first."""
-        return Rows(np.array(self.billing_ends()[-PERIODS_KEPT:], dtype=np.int64))
+        """Return a row for each billing period the meter remembers, stamped at its end, oldest first.
 
-    def period_start_before(self, at_s: int) -> int:
-        """Return when the billing period began that ends or runs at an instant."""
+        What is recorded with each row is when its period began.
+        """
         ends = self.billing_ends()
-        place = bisect_left(ends, at_s)
+        begins = [self._origin_s, *ends[:-1]]
+        return Rows(*(np.array(times[-PERIODS_KEPT:], dtype=np.int64) for times in (ends, begins[: len(ends)])))
+
+    def period_start(self, at_s: int) -> int:
+        """Return when the billing period began that runs at an instant."""
+        ends = self.billing_ends()
+        place = bisect_right(ends, at_s)
         return ends[place - 1] if place else self._origin_s
 
     def end_billing_period(self) -> None:

@@ -192,8 +192,10 @@ class Electricity:
     def _highest(self, group: int, rows: Rows) -> tuple[IntArray, IntArray]:
         """Return for each row the highest demand since its period's start, and the end of that half-hour."""
         demands, ends = [], []
-        for stamp in rows.stamps.tolist():
-            bounds = np.arange(self._meter.period_start_before(stamp), stamp + 1, DEMAND_S, dtype=np.int64)
+        stamps = rows.stamps.tolist()
+        begins = map(self._meter.period_start, stamps) if rows.recorded is None else rows.recorded.tolist()
+        for begin, stamp in zip(begins, stamps, strict=True):
+            bounds = np.arange(begin, stamp + 1, DEMAND_S, dtype=np.int64)
             used = amounts(self._loads[group], bounds)
             place = int(used.argmax()) if len(used) else -1
             demands.append(self._whole(int(used[place])) * 3600 // DEMAND_S if len(used) else 0)
