@@ -82,7 +82,8 @@ def gurux_cases() -> list[Case]:
 
 def dlms_cosem_cases() -> list[Case]:
     """Return the associations dlms-cosem 21.3.2 reads our simulator in: what it can do of all of them."""
-    return [Case("hdlc", "none"), Case("hdlc", "hls-gmac", 0, "authenticated-encrypted")]
+    known = [("none", "none"), ("lls", "none"), ("hls-gmac", "authenticated-encrypted")]
+    return [Case(transport, how, 0, protection) for transport in ("wrapper", "hdlc") for how, protection in known]
 
 
 def table() -> str:
