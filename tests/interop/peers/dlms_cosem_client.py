@@ -42,10 +42,15 @@ def client_of(job: dict[str, Any]) -> DlmsClient:
         "max_pdu_size": job["max_pdu"] or 65535,
     }
     if job["transport"] == "hdlc":
-        serial.Serial = lambda port, **options: serial.serial_for_url(port, **options)
+        serial.Serial = opened
         url = f"socket://{job['host']}:{job['port']}"
         return DlmsClient.with_serial_hdlc_transport(serial_port=url, server_physical_address=None, **settings)
     return DlmsClient.with_tcp_transport(job["host"], job["port"], **settings)
+
+
+def opened(port: str, **options: Any) -> Any:
+    """Open a serial port that is a URL."""
+    return serial.serial_for_url(port, **options)
 
 
 def attribute(step: dict[str, Any]) -> cosem.CosemAttribute:
