@@ -17,9 +17,7 @@ async def run(url: str, port: int) -> None:
     database = Database(url)
     writer = IngestWriter(database, {"dlms/push": PushDecoder()})
     secrets = SecretBox(MasterKey(b"k" * 32))
-    listener = PushListener(
-        database, DlmsPushes(), writer.accept, secrets, host="127.0.0.1", port=port, limits=QUICK
-    )
+    listener = PushListener(database, DlmsPushes(), writer.accept, secrets, host="127.0.0.1", port=port, limits=QUICK)
     running = asyncio.create_task(listener.run())
     await listener.ready.wait()
     print("ready", flush=True)
