@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from demeter.protocols.dlms.security import suite_keys, unprotect
@@ -44,57 +44,68 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-async def stream(port: int, first: int, answered: dict[int, int]) -> int:
-    """Push until the line breaks; note which counters were answered, with the counter of the answer."""
-    number = first
-    unwrapper = Unwrapper()
-    with suppress(OSError, asyncio.IncompleteReadError):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            while True:
-                writer.write(pushed(number, number, BEGUN + timedelta(seconds=number), CONFIRMED | number))
-                answers = []
-                while not answers:
-                    octets = await reader.read(4096)
-                    if not octets:
-                        return number
-                    answers = unwrapper.feed(octets)
-                opened = unprotect(suite_keys(EK, AK), None, answers[0].apdu)
-                answered[number] = opened.counter
-                number += 1
-        finally:
-            writer.close()
-    return number
+@dataclass
+class Meter:
+    """A meter that pushes a reading after the other, and again under a new counter until it is answered."""
+
+    port: int
+    counter: int = 0
+    number: int = 1
+    answered: dict[int, bytes] = field(default_factory=dict)
+    answers: list[int] = field(default_factory=list)
+
+    async def push(self) -> None:
+        """Push until the line breaks."""
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            try:
+                while octets := await self.one(reader, writer):
+                    opened = unprotect(suite_keys(EK, AK), None, octets)
+                    self.answers.append(opened.counter)
+                    self.number += 1
+            finally:
+                writer.close()
+
+    async def one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        self.counter += 1
+        at = BEGUN + timedelta(seconds=self.number)
+        message = pushed(self.number, self.counter, at, CONFIRMED | self.number)
+        writer.write(message)
+        unwrapper, frames = Unwrapper(), []
+        while not frames:
+            octets = await reader.read(4096)
+            if not octets:
+                return b""
+            frames = unwrapper.feed(octets)
+        self.answered[self.number] = message
+        return frames[0].apdu
 
 
 def test_nothing_answered_is_lost_doubled_or_taken_twice(database: Database) -> None:
     async def story() -> None:
         rig = make_rig(database)
-        meter = a_meter(rig)
-        answered: dict[int, int] = {}
-        port, number, rng = free_port(), 1, random.Random(4)
+        a_meter(rig)
+        meter, rng = Meter(free_port()), random.Random(4)
         for _ in range(KILLS):
-            with process(database.url, port) as running:
-                before = len(answered)
-                sending = asyncio.create_task(stream(port, number, answered))
-                await asyncio.sleep(rng.uniform(0.3, 0.8))
+            before = len(meter.answered)
+            with process(database.url, meter.port) as running:
+                sending = asyncio.create_task(meter.push())
+                await eventually(lambda before=before: len(meter.answered) > before)
+                await asyncio.sleep(rng.uniform(0.05, 0.3))
                 running.kill()
-                # the one under way may be stored or not; the meter sends it again
-                number = await sending
-                assert len(answered) > before
-        assert len(set(answered.values())) == len(answered)  # no answer's counter was ever used twice
+                await sending
+        assert len(set(meter.answers)) == len(meter.answers)  # no answer's counter was ever used twice
         async with listening(rig, replace(QUICK, source_kept_frames=5000)) as push:
-            await again(push, answered)
+            await again(push, list(meter.answered.values()))
             kept = push.values()
-            assert set(answered) <= set(kept)
-            assert len(kept) == len(set(kept)) == len(push.journal(meter))
+            assert kept == list(range(1, len(kept) + 1))  # each once, none left out
+            assert len(meter.answered) <= len(kept) <= len(meter.answered) + 1
 
     asyncio.run(story())
 
 
-async def again(push: Listening, answered: dict[int, int]) -> None:
+async def again(push: Listening, messages: list[bytes]) -> None:
     """Send everything answered once more: all of it is refused as a replay."""
-    messages = [pushed(n, n, BEGUN + timedelta(seconds=n), CONFIRMED | n) for n in answered]
     await push.send(*messages)
-    await eventually(lambda: sum(count for *_, count in push.quarantine()) == len(answered))
+    await eventually(lambda: sum(count for *_, count in push.quarantine()) == len(messages))
     assert {reason for _, reason, _ in push.quarantine()} == {"replayed counter"}
