@@ -381,6 +381,15 @@ def test_rows_of_a_load_profile_are_interval_readings_where_the_period_is_known(
     )
 
 
+def test_units_that_a_body_leaves_out_come_from_what_was_read_of_the_meter_and_are_kept_with_the_frame() -> None:
+    body = data.structure(name(CLOCK), data.octets(STAMP), name(ENERGY), data.u32(5))
+    apdu = DataNotification(1, axdr.encode(body)).encode()
+    assert opened(apdu, meter(**READ_ONLY_PLAIN)).series == ()
+    push = opened(apdu, meter(**READ_ONLY_PLAIN, objects={"0.1.25.9.0.255": ["3 1.0.1.8.0.255 2 3 30"]}))
+    assert [(one.reading_type.unit, one.reading_type.scaler) for one in push.series] == [("Wh", 3)]
+    assert again(push) == told(push.series)
+
+
 def test_a_body_that_nobody_understands_is_kept_without_readings() -> None:
     push = opened(DataNotification(1, axdr.encode(data.structure(data.u32(1)))).encode(), meter(**READ_ONLY_PLAIN))
     assert (push.series, again(push)) == ((), [])

@@ -9,11 +9,9 @@ from demeter.drivers.dlms.session import DlmsSession, decoding
 from demeter.drivers.dlms.tables import PROFILE_CLASS, Table
 from demeter.protocols.dlms import axdr
 from demeter.protocols.dlms.apdu import AttributeRef
-from demeter.protocols.dlms.data import Data, Tag
-from demeter.protocols.dlms.errors import Malformed
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
-from demeter.protocols.dlms.push import Column
+from demeter.protocols.dlms.push import Column, object_list
 from demeter.sdk import FailureKind, Profile, ReadFailure
 
 PUSH_SETUP_CLASS: Final = 40
@@ -21,7 +19,6 @@ OBJECT_LIST: Final = 2
 SETUPS: Final = tuple(Obis(0, number, 25, 9, 0, 255) for number in (*range(8), 130, 132, 134))
 """Where push setups are looked for: those of the standards, and of makers seen in the field."""
 DOING: Final = "reading what is pushed"
-MOST_OBJECTS: Final = 128
 
 
 async def push_objects(session: DlmsSession) -> Mapping[str, list[str]]:
@@ -37,27 +34,13 @@ async def push_objects(session: DlmsSession) -> Mapping[str, list[str]]:
         if octets is None:
             continue
         with decoding(DOING):
-            captures = listed(axdr.decode_all(octets))
+            captures = object_list(axdr.decode_all(octets))
         if captures:
             told[str(setup)] = await _columns(session, setup, captures)
             for capture in captures:
                 if capture.class_id == PROFILE_CLASS and capture.attribute == 2:
                     told |= await _profile(session, capture.obis)
     return told
-
-
-def listed(data: Data) -> tuple[CaptureObject, ...]:
-    """Return the attributes of a push object list; later versions of the class add restrictions, which are left out.
-
-    Raises:
-        Malformed: it is no object list.
-    """
-    if data.tag is not Tag.ARRAY or len(data.value) > MOST_OBJECTS:
-        raise Malformed("a push object list is an array of objects")
-    return tuple(
-        CaptureObject.from_data(Data(Tag.STRUCTURE, tuple(item.value[:4])) if item.tag is Tag.STRUCTURE else item)
-        for item in data.value
-    )
 
 
 async def _columns(session: DlmsSession, setup: Obis, captures: tuple[CaptureObject, ...]) -> list[str]:
