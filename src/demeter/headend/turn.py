@@ -127,16 +127,18 @@ class Turn:
     async def _talk(self, session: MeterSession) -> None:
         identified = self._contact.state.identified_at
         every = timedelta(seconds=self._limits.identify_every_s)
-        if identified is None or self._clock.now() - identified >= every:
+        due = identified is None or self._clock.now() - identified >= every
+        if due:
             await self._identify(session)
             await self._check_clock(session)
-            await self._learn(session)
         budget = self._limits.slices_per_turn
         for profile in COLLECTED:
             if profile not in self._contact.absent:
                 budget = await self._collect(session, profile, budget)
         if self._purpose is Purpose.ON_DEMAND:
             await self._read_now(session)
+        if due and isinstance(session, PushSession):
+            await self._learn(session)
 
     async def _identify(self, session: MeterSession) -> None:
         """Make sure that the right meter answers: a changed address must not credit one flat's use to another."""
@@ -146,16 +148,18 @@ class Turn:
             raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {plate.serial} answered")
         self._contact.state = replace(self._contact.state, identified_at=self._clock.now())
 
-    async def _learn(self, session: MeterSession) -> None:
-        """Keep by what the meter's pushes are known and read."""
-        if not isinstance(session, PushSession):
+    async def _learn(self, session: PushSession) -> None:
+        """Keep by what the meter's pushes are known and read; a meter that does not tell is read all the same."""
+        title = session.peer_title or self._contact.state.system_title
+        self._contact.state = replace(self._contact.state, system_title=title)
+        if not self._limits.learn_pushes:
             return
-        state = replace(self._contact.state, system_title=session.peer_title or self._contact.state.system_title)
-        if self._limits.learn_pushes:
-            state = replace(
-                state, push_objects=json.dumps({k: list(v) for k, v in (await session.push_objects()).items()})
-            )
-        self._contact.state = state
+        try:
+            told = {setup: list(columns) for setup, columns in (await session.push_objects()).items()}
+        except ReadFailure as failure:
+            log.info("a meter does not tell what it pushes", meter=self._contact.target.serial, reason=str(failure))
+        else:
+            self._contact.state = replace(self._contact.state, push_objects=json.dumps(told))
 
     async def _check_clock(self, session: MeterSession) -> None:
         asked = self._clock.now()

@@ -223,27 +223,29 @@ class DlmsSession:
             if scaler_row is not None and scaler_columns is not None:
                 scalers = scalers_of(scaler_row, scaler_columns)
             table = Table(profile, obis, captures_of(columns), scalers, int(axdr.decode_all(period).value))
-        return await self.complete(table, doing)
+        return await self._complete(table, doing)
 
-    async def complete(self, table: Table, doing: str) -> Table:
+    async def _complete(self, table: Table, doing: str) -> Table:
         """Ask the registers themselves for the scalers that a table does not have."""
         missing = unscaled(table.captures, table.scalers)
         if not missing:
             return table
         attributes = [AttributeRef(c.class_id, c.obis, 4 if c.class_id == 5 else 3) for c in missing]
-        answers = await self.values(attributes, doing)
+        answers = await self.run(self._client.get_many(attributes), doing)
         scalers = dict(table.scalers)
         with decoding(doing):
-            for capture, value in zip(missing, answers, strict=True):
+            for capture, answer in zip(missing, answers, strict=True):
+                value = _unless_missing(answer)
                 if value is not None:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
 
-    async def values(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
-        """Read attributes; None stands for those the meter does not have."""
+    async def tried(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
+        """Read attributes; None stands for those the meter does not give."""
+        if not attributes:
+            return []
         answers = await self.run(self._client.get_many(attributes), doing)
-        with decoding(doing):
-            return [_unless_missing(answer) for answer in answers]
+        return [answer if isinstance(answer, bytes) else None for answer in answers]
 
     def place(self, profile: Profile) -> Obis | None:
         """Return the logical name of a profile of this meter's commodity; None: it is not read here."""
