@@ -19,7 +19,7 @@ from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose,
 from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
 from demeter.headend.targets import Contact
-from demeter.kernel import Clock, Span
+from demeter.kernel import Clock, Span, Unavailable
 from demeter.runtime import logging
 from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
 
@@ -78,6 +78,8 @@ class Turn:
             outcome, detail = failure.kind.value, str(failure)
         except NotStored as failure:
             outcome, detail = NOT_STORED, str(failure)
+        except Unavailable as failure:  # the counters cannot be reached: nothing was sent
+            outcome, detail = NOT_STORED, failure.message
         if outcome != OK:
             self._contact.searched.clear()
         if outcome == OK and self._refusals:

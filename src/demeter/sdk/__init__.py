@@ -1,5 +1,6 @@
 """The stable plug-in API: what drivers and decoders implement and what they hand over."""
 
+from demeter.sdk.counters import Counted, CounterStore
 from demeter.sdk.driver import (
     Collected,
     Credentials,
@@ -16,6 +17,8 @@ from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
 
 __all__ = [
     "Collected",
+    "Counted",
+    "CounterStore",
     "Credentials",
     "Decoder",
     "Delivery",

@@ -18,6 +18,7 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     WRONG_KEY = "wrong key: tag check failed"
     REPLAYED = "replayed counter"
+    IMPLAUSIBLE_COUNTER = "implausible counter"
     TRUNCATED = "truncated"
     GARBLED = "garbled"
     NOT_SUPPORTED = "not supported by this meter"
@@ -117,7 +118,10 @@ class MeterSession(Protocol):
 
 
 class Driver(Protocol):
-    """Opens sessions. ``name`` is the protocol word in the estate (``dlms``)."""
+    """Opens sessions. ``name`` is the protocol word in the estate (``dlms``).
+
+    Drivers are made with one named argument, ``counters``: the installation's :class:`demeter.sdk.CounterStore`.
+    """
 
     name: str
 
@@ -126,6 +130,7 @@ class Driver(Protocol):
 
         Raises:
             ReadFailure: with the reason a person understands.
+            Unavailable: the counter store cannot be reached; nothing was sent under the meter's keys.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from demeter.protocols.dlms.server import Association, ServerSession, ServerSett
 from demeter.protocols.dlms.wrapper import Unwrapper, wrap
 
 EK, AK, PASSWORD = b"E" * 16, b"A" * 16, b"secret-password"
-TITLE = b"PEER0001"
+_titles = itertools.count(1)
 KEYS = {"encryption_key": EK, "authentication_key": AK, "password": PASSWORD}
 INDIA = ZoneInfo("Asia/Kolkata")
 
@@ -68,6 +69,7 @@ class PeerMeter:
     most_at_once: int = 0
     requests: int = 0
     clock_set_to: datetime | None = None
+    title: bytes = field(default_factory=lambda: b"PEER%04d" % next(_titles))
     counters: Counters = field(default_factory=lambda: Counters(0, 0))
 
     def get(self, _as: Association, class_id: int, obis: Obis, attribute: int, selection: bytes | None) -> bytes:
@@ -120,7 +122,7 @@ class PeerMeter:
         raise Refused(DataAccessResult.OBJECT_UNDEFINED)
 
     def session(self) -> ServerSession:
-        return ServerSession(self, ServerSettings(TITLE, EK, AK, PASSWORD, max_pdu=self.max_pdu), self.counters)
+        return ServerSession(self, ServerSettings(self.title, EK, AK, PASSWORD, max_pdu=self.max_pdu), self.counters)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

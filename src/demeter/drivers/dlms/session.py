@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from demeter.drivers.dlms.connection import Connection
+from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.frames import ciphering_of, profile_frame
 from demeter.drivers.dlms.options import DlmsOptions
@@ -23,7 +24,7 @@ from demeter.drivers.dlms.tables import (
     series_of,
     unscaled,
 )
-from demeter.kernel import Clock
+from demeter.kernel import Clock, Unavailable
 from demeter.protocols.dlms import axdr, data
 from demeter.protocols.dlms.apdu import AttributeRef
 from demeter.protocols.dlms.client import Client, Exchange
@@ -70,14 +71,14 @@ class DlmsSession:
         options: DlmsOptions,
         credentials: Credentials,
         clock: Clock,
-        ended: Callable[[], None] | None = None,
+        allotment: Allotment | None = None,
     ) -> None:
         self._connection = connection
         self._client = client
         self._options = options
         self._credentials = credentials
         self._clock = clock
-        self._ended = ended
+        self._allotment = allotment
         self._tables: dict[Profile, Table] = {}
 
     async def run(self, exchange: Exchange[T], doing: str, record: list[bytes] | None = None) -> T:
@@ -88,11 +89,13 @@ class DlmsSession:
         """
         options = self._options
         try:
+            await self._provide()
             request = next(exchange)
             while True:
                 answer = await self._connection.ask(request, options.client_sap, options.server_sap, options.answer_s)
                 if record is not None:
                     record.append(wrap(answer, options.server_sap, options.client_sap))
+                await self._provide()
                 request = exchange.send(answer)
         except StopIteration as done:
             result: T = done.value
@@ -101,6 +104,15 @@ class DlmsSession:
             if not isinstance(error, Refused | ServiceError):
                 self._connection.abort()
             raise failure_of(error, doing) from error
+
+    async def _provide(self) -> None:
+        if self._allotment is not None:
+            await self._allotment.provide(self._client)
+
+    def give_back(self) -> None:
+        """Leave the counters that were not used to the next session; nothing may be sent afterwards."""
+        if self._allotment is not None:
+            self._allotment.close(self._client)
 
     async def associate(self) -> None:
         """Open the association (all passes)."""
@@ -243,14 +255,17 @@ class DlmsSession:
     async def close(self) -> None:
         """Release the association; never raises."""
         options = self._options
-        with contextlib.suppress(ReadFailure, DlmsError, StopIteration):
+        with contextlib.suppress(ReadFailure, DlmsError, StopIteration, Unavailable):
+            await self._provide()
             exchange = self._client.release()
             release = next(exchange)
             exchange.send(await self._connection.ask(release, options.client_sap, options.server_sap, RELEASE_S))
         await self._connection.leave(RELEASE_S)
         self._connection.abort()
-        if self._ended is not None:
-            self._ended()
+        self.give_back()
+        if self._allotment is not None:
+            with contextlib.suppress(Unavailable):
+                await self._allotment.remember(self._client)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -63,7 +63,8 @@ class ClientSettings:
     ``password`` is the secret of LLS and of the HLS mechanisms that have one. ``invocation_counter`` is the first
     counter this association uses: the driver reads the meter's counter object through the public association and adds
     one. ``server_counter`` is the highest counter seen from this meter under these keys (-1: none): an answer recorded
-    earlier is then refused even in a new association.
+    earlier is then refused even in a new association. ``seen`` tells it by the system title that the AARE names, where
+    it is not known beforehand which meter answers.
 
     ``protection`` is how requests are protected and the least accepted in answers; ``signed`` adds general-signing,
     both ways. ``key_scheme`` says where the keys of general-ciphering come from. A dedicated key is made anew for every
@@ -98,6 +99,7 @@ class ClientSettings:
     maker_variant: MakerVariant = MakerVariant.AES_ECB
     conformance: Conformance = PROPOSED
     window: int = 1
+    seen: Callable[[bytes], int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
@@ -273,6 +275,8 @@ class ClientAssociation(ABC):
                 result=response.result,
                 diagnostic=response.diagnostic,
             )
+        if self._settings.seen is not None and response.system_title is not None:
+            self._counters.received = max(self._counters.received, self._settings.seen(response.system_title))
         return response
 
     def _agreed(self, response: acse.AssociationResponse) -> acse.InitiateResponse:
