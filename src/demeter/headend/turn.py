@@ -98,23 +98,28 @@ class Turn:
         )
 
     async def _hold(self) -> None:
-        failure: ReadFailure | None = None
         try:
-            await self._open_and_talk()
-        except ReadFailure as caught:
-            failure = caught
-        except TimeoutError:
-            message = f"the session did not end within {self._limits.turn_s:g} s"
-            failure = ReadFailure(FailureKind.NO_ANSWER, message)
+            failure = await self._read()
+            # What was read before a failure is good: it is waited for and counts.
+            await self._settle(0)
         except asyncio.CancelledError:
             for part in self._uncommitted:
                 for commit in part.commits:
                     commit.cancel()
             raise
-        # What was read before the failure is good: it is waited for and counts.
-        await self._settle(0)
         if failure is not None:
             raise failure
+
+    async def _read(self) -> ReadFailure | None:
+        """Talk with the meter and return what went wrong with it or with the line."""
+        try:
+            await self._open_and_talk()
+        except ReadFailure as failure:
+            return failure
+        except TimeoutError:
+            message = f"the session did not end within {self._limits.turn_s:g} s"
+            return ReadFailure(FailureKind.NO_ANSWER, message)
+        return None
 
     async def _open_and_talk(self) -> None:
         target = self._contact.target
@@ -236,21 +241,26 @@ class Turn:
             NotStored: one was not committed; it and those behind it count as not read.
         """
         while len(self._uncommitted) > keep:
-            part = self._uncommitted.popleft()
+            part = self._uncommitted[0]
             try:
-                self._refusals += await committed(part.commits)
+                refused = await committed(part.commits)
             except NotStored:
                 await self._abandon()
                 raise
+            # Only now: had the session run out of time while waiting, the slice would still be the next one.
+            self._uncommitted.popleft()
+            self._refusals += refused
             self._advance(part)
 
     async def _abandon(self) -> None:
         waiting = [commit for part in self._uncommitted for commit in part.commits]
         self._uncommitted.clear()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.wait(waiting)
 
     def _advance(self, part: Slice) -> None:
         """Move the profile's mark over a committed slice, never beyond the present: a fast clock may stamp ahead."""
+        if not len(part.stamps):  # values of this moment: nothing is collected by them
+            return
         contact, target = self._contact, self._contact.target
         known = contact.profiles[part.profile]
         newest = min(datetime.fromtimestamp(int(part.stamps[-1]), UTC), self._clock.now().replace(microsecond=0))
@@ -272,7 +282,9 @@ class Turn:
             if failure.kind is not FailureKind.NOT_SUPPORTED:
                 raise
             return
-        self._refusals += await committed([self._commit(answer) for answer in answers if answer.series])
+        commits = [self._commit(answer) for answer in answers if answer.series]
+        if commits:
+            self._uncommitted.append(Slice(Profile.INSTANTANEOUS, np.empty(0, dtype=np.int64), commits))
 
 
 async def committed(commits: Sequence[asyncio.Task[Receipt]]) -> int:
@@ -282,9 +294,15 @@ async def committed(commits: Sequence[asyncio.Task[Receipt]]) -> int:
         NotStored: one was not committed, or refused as a whole.
     """
     refused = 0
-    for receipt in await asyncio.gather(*commits, return_exceptions=True):
-        if isinstance(receipt, BaseException):
-            raise NotStored(f"the store did not take the readings: {receipt}") from receipt
+    # Whoever waits may be cancelled; what is on its way to the store goes on.
+    await asyncio.wait(commits)
+    for commit in commits:
+        if commit.cancelled():
+            raise NotStored("the store was stopped before it took the readings")
+        error = commit.exception()
+        if error is not None:
+            raise NotStored(f"the store did not take the readings: {error}") from error
+        receipt = commit.result()
         if not receipt.accepted:
             raise NotStored(f"the store refused the readings: {'; '.join(str(r) for r in receipt.refusals)}")
         refused += bool(receipt.refusals)

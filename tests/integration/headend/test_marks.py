@@ -1,0 +1,125 @@
+"""A mark says: every row up to here is committed. What a slow store, a late answer or an odd meter does to it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from demeter import headend
+from demeter.runtime.database import Database
+from demeter.sdk import Delivery, Profile
+from tests.integration.drivers.peer import PeerMeter, electricity_meter, listening
+from tests.integration.headend.rig import (
+    QUIET,
+    Committed,
+    MemoryStore,
+    Rig,
+    eventually,
+    expected_stamps,
+    last_quarter,
+    make_rig,
+    running,
+)
+
+
+@pytest.fixture
+def rig(database: Database) -> Rig:
+    return make_rig(database)
+
+
+def mark(rig: Rig) -> tuple[int | None, int]:
+    """Up to when the block load is collected, and how many rows were counted."""
+    with rig.database.unit_of_work(rig.scope) as work:
+        row = work.raw.execute(
+            "SELECT collected_until, received FROM headend.profile_state WHERE profile = %s", (Profile.BLOCK.value,)
+        ).fetchone()
+    if row is None:
+        return None, 0
+    return (None if row[0] is None else int(row[0].timestamp())), row[1]
+
+
+@dataclass
+class Reluctant(MemoryStore):
+    """A store that keeps its ``number``-th delivery waiting until the gate opens; others are taken at once."""
+
+    number: int = 1
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    began: int = 0
+
+    async def __call__(self, delivery: Delivery) -> Committed:
+        self.began += 1
+        if self.began == self.number:
+            await self.opened.wait()
+        return await super().__call__(delivery)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_session_that_runs_out_of_time_while_it_waits_for_the_store_leaves_no_gap(rig: Rig, number: int) -> None:
+    store = rig.store = Reluctant(number=number)
+    meter = electricity_meter(last_quarter(), 96 * 6)
+
+    async def story() -> None:
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            limits = replace(QUIET, slice_rows=96, outstanding=1, turn_s=0.8)
+            async with running(rig.collector(limits)) as collector:
+                first = asyncio.create_task(collector.read_now(meter_id))
+                await asyncio.sleep(1.5)
+                until, _ = mark(rig)
+                assert until is None or set(stamps_until(meter, until)) <= set(rig.store.stamps(meter_id))
+                store.opened.set()
+                await first
+                await eventually(lambda: mark(rig)[0] is not None)
+                until, _ = mark(rig)
+                assert until is not None
+                assert set(stamps_until(meter, until)) <= set(rig.store.stamps(meter_id))
+                assert (await collector.read_now(meter_id)).succeeded
+        assert sorted(rig.store.stamps(meter_id)) == expected_stamps(meter), "nothing twice, nothing left out"
+        assert mark(rig) == (expected_stamps(meter)[-1], 96 * 6)
+
+    asyncio.run(story())
+
+
+def stamps_until(meter: PeerMeter, until: int) -> list[int]:
+    return [stamp for stamp in expected_stamps(meter) if stamp <= until]
+
+
+def test_a_commit_that_was_cancelled_counts_as_not_stored(rig: Rig) -> None:
+    class Cancelling(MemoryStore):
+        async def __call__(self, delivery: Delivery) -> Committed:
+            if len(self.deliveries) == 1:
+                raise asyncio.CancelledError
+            return await super().__call__(delivery)
+
+    rig.store = Cancelling()
+    meter = electricity_meter(last_quarter(), 96 * 3)
+
+    async def story() -> None:
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(replace(QUIET, slice_rows=96))) as collector:
+                assert (await collector.read_now(meter_id)).outcome == "not stored"
+        assert mark(rig) == (expected_stamps(meter)[95], 96)
+
+    asyncio.run(story())
+
+
+def test_the_present_registers_reach_the_store_even_if_the_session_ends_meanwhile(rig: Rig) -> None:
+    store = rig.store = Reluctant(number=3)  # block, daily, then the present values
+    meter = electricity_meter(last_quarter(), 96)
+    meter.buffers["94.91.0"] = meter.buffers["99.2"]
+
+    async def story() -> None:
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(replace(QUIET, turn_s=0.8))) as collector:
+                asked = asyncio.create_task(collector.read_now(meter_id))
+                await asyncio.sleep(1.5)
+                store.opened.set()
+                await asked
+        assert len(store.deliveries) == store.began
+
+    asyncio.run(story())
