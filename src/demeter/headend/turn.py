@@ -56,6 +56,8 @@ class Turn:
         purpose: Purpose,
     ) -> None:
         self._contact = contact
+        # The record may change while the meter speaks: this session is with the meter that was called.
+        self._target = contact.target
         self._driver = driver
         self._sink = sink
         self._recorder = recorder
@@ -84,7 +86,7 @@ class Turn:
             self._contact.searched.clear()
         if outcome == OK and self._refusals:
             detail = f"{self._refusals} of {self._frames} answers were refused by the store, with their reasons"
-        target = self._contact.target
+        target = self._target
         return Session(
             target.site_id,
             target.meter_id,
@@ -122,7 +124,7 @@ class Turn:
         return None
 
     async def _open_and_talk(self) -> None:
-        target = self._contact.target
+        target = self._target
         async with asyncio.timeout(self._limits.turn_s):
             session = await self._driver.open(target.endpoint, target.credentials)
             try:
@@ -136,6 +138,8 @@ class Turn:
         if identified is None or self._clock.now() - identified >= every:
             await self._identify(session)
             await self._check_clock(session)
+            if self._contact.target is self._target:
+                self._contact.state = replace(self._contact.state, identified_at=self._clock.now())
         budget = self._limits.slices_per_turn
         for profile in COLLECTED:
             if profile not in self._contact.absent:
@@ -145,11 +149,11 @@ class Turn:
 
     async def _identify(self, session: MeterSession) -> None:
         """Make sure that the right meter answers: a changed address must not credit one flat's use to another."""
-        plate = await session.nameplate()
-        expected = self._contact.target.serial
-        if plate.serial != expected:
-            raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {plate.serial} answered")
-        self._contact.state = replace(self._contact.state, identified_at=self._clock.now())
+        serial = await session.serial()
+        expected = self._target.serial
+        if serial != expected:
+            self._contact.state = replace(self._contact.state, identified_at=None)
+            raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {serial} answered")
 
     async def _check_clock(self, session: MeterSession) -> None:
         asked = self._clock.now()
@@ -157,7 +161,7 @@ class Turn:
         now = self._clock.now()
         drift = round((shown - (asked + (now - asked) / 2)).total_seconds())
         state = replace(self._contact.state, clock_drift_s=drift)
-        target = self._contact.target
+        target = self._target
         if abs(drift) > self._limits.drift_warn_s:
             log.warning("a meter's clock is wrong", meter=target.serial, drift_s=drift, set=self._limits.set_clock)
             if self._limits.set_clock:
@@ -192,12 +196,13 @@ class Turn:
     async def _uncollected(self, session: MeterSession, profile: Profile) -> Span | None:
         """Return the stamps still to be read; None when there can be none."""
         now = self._clock.now()
-        target = self._contact.target
+        target = self._target
         known = self._contact.profiles.get(profile)
         until = None if known is None else known.collected_until
         if profile is Profile.DAILY and not midnight_due(target.zone, until, now):
             return None
         period_s = await session.capture_period_s(profile)
+        await self._identify(session)  # asked for with the columns, so it costs nothing
         if known is None or known.period_s != period_s:
             known = replace(
                 known or ProfileState(target.site_id, target.meter_id, profile, period_s), period_s=period_s
@@ -231,7 +236,7 @@ class Turn:
     def _commit(self, answer: Collected) -> asyncio.Task[Receipt]:
         self._rows += answer.rows
         self._frames += 1
-        delivery = Delivery(self._contact.target.meter_id, answer.frame, answer.series)
+        delivery = Delivery(self._target.meter_id, answer.frame, answer.series)
         return asyncio.ensure_future(_stored(self._sink, delivery))
 
     async def _settle(self, keep: int) -> None:
@@ -261,7 +266,7 @@ class Turn:
         """Move the profile's mark over a committed slice, never beyond the present: a fast clock may stamp ahead."""
         if not len(part.stamps):  # values of this moment: nothing is collected by them
             return
-        contact, target = self._contact, self._contact.target
+        contact, target = self._contact, self._target
         known = contact.profiles[part.profile]
         newest = min(datetime.fromtimestamp(int(part.stamps[-1]), UTC), self._clock.now().replace(microsecond=0))
         before = -1 if known.collected_until is None else int(known.collected_until.timestamp())

@@ -92,6 +92,13 @@ class MeterSession(Protocol):
         """Read who the meter is."""
         ...
 
+    async def serial(self) -> str:
+        """Return the serial number the meter told in this session; a session that reads a profile asks for it anyway.
+
+        The head-end compares it in every session, before anything is stored.
+        """
+        ...
+
     async def clock(self) -> datetime:
         """Read the meter's clock as aware UTC."""
         ...

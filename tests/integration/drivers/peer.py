@@ -40,6 +40,9 @@ BLOCK_ELECTRICITY = (CLOCK, ENERGY, VOLTAGE, HEALTH)
 BLOCK_WATER = (CLOCK, VOLUME)
 
 
+Row = tuple[datetime, int, tuple[int, ...]]
+
+
 @dataclass
 class Buffer:
     """Rows of one profile: (stamp, clock status, values)."""
@@ -47,7 +50,7 @@ class Buffer:
     captures: tuple[CaptureObject, ...]
     scalers: tuple[tuple[CaptureObject, int, int], ...]
     period_s: int
-    rows: list[tuple[datetime, int, tuple[int, ...]]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass
@@ -102,15 +105,16 @@ class PeerMeter:
             return axdr.encode(data.u32(buffer.period_s))
         if attribute == 7:
             return axdr.encode(data.u32(len(buffer.rows)))
-        rows = buffer.rows
-        if selection is not None:
-            chosen = decode_selection(selection)
-            if isinstance(chosen, RangeSelection):
-                since, until = chosen.instants(INDIA)
-                rows = [row for row in rows if since <= row[0] <= until]
-            else:
-                rows = rows[chosen.first - 1 : chosen.last or None]
-        return axdr.encode(data.array(*(encode_row(buffer, row) for row in rows)))
+        return axdr.encode(data.array(*(encode_row(buffer, row) for row in self.chosen(buffer, selection))))
+
+    def chosen(self, buffer: Buffer, selection: bytes | None) -> list[Row]:
+        if selection is None:
+            return buffer.rows
+        chosen = decode_selection(selection)
+        if isinstance(chosen, RangeSelection):
+            since, until = chosen.instants(INDIA)
+            return [row for row in buffer.rows if since <= row[0] <= until]
+        return buffer.rows[chosen.first - 1 : chosen.last or None]
 
     def set(self, _as: Association, class_id: int, _obis: Obis, _attribute: int, value: bytes) -> None:
         if class_id != 8:
@@ -153,7 +157,7 @@ class PeerMeter:
                 writer.write(answer)
 
 
-def encode_row(buffer: Buffer, row: tuple[datetime, int, tuple[int, ...]]) -> data.Data:
+def encode_row(buffer: Buffer, row: Row) -> data.Data:
     at, status, values = row
     cells = [data.octets(CosemDateTime.from_utc(at, INDIA, status).to_bytes())]
     cells += [data.u32(value) for value in values]

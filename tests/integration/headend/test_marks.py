@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from demeter import headend
 from demeter.runtime.database import Database
 from demeter.sdk import Delivery, Profile
-from tests.integration.drivers.peer import PeerMeter, electricity_meter, listening
+from tests.integration.drivers.peer import PeerMeter, electricity_meter, grow, listening
 from tests.integration.headend.rig import (
     QUIET,
     Committed,
@@ -123,3 +123,51 @@ def test_the_present_registers_reach_the_store_even_if_the_session_ends_meanwhil
         assert len(store.deliveries) == store.began
 
     asyncio.run(story())
+
+
+def test_a_meter_put_in_anothers_place_is_noticed_in_the_next_session(rig: Rig) -> None:
+    """Not hours later: every row until then would be another flat's."""
+    meter = electricity_meter(last_quarter() - timedelta(hours=1), 96)
+
+    async def story() -> None:
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(QUIET)) as collector:
+                assert (await collector.read_now(meter_id)).succeeded
+                before, requests = len(rig.store.deliveries), meter.requests
+                assert (await collector.read_now(meter_id)).succeeded
+                usual = meter.requests - requests
+                meter.serial = "OTHER"
+                grow(meter, last_quarter() - timedelta(hours=1), last_quarter())
+                session = await collector.read_now(meter_id)
+            assert session.outcome == "another meter answered"
+            assert session.detail.endswith("PEER-1 was called, OTHER answered")
+            assert len(rig.store.deliveries) == before
+            # Public: associate, counter, release. Ciphered: associate, prove, columns with the serial, and the
+            # registers of this moment, which this meter does not have; release.
+            assert usual <= 9
+
+    asyncio.run(story())
+
+
+def test_a_record_that_changes_during_a_session_does_not_change_whose_rows_they_are(rig: Rig) -> None:
+    meter = electricity_meter(last_quarter(), 96 * 4)
+    meter.delay_s = 0.1
+
+    async def story() -> None:
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-2", address)  # a wrong record: PEER-1 is there
+            async with running(rig.collector(replace(QUIET, refresh_s=0.05))):
+                await eventually(lambda: meter.requests >= 4)  # the session is opening
+                with rig.database.unit_of_work(rig.scope) as work:
+                    work.raw.execute("UPDATE estate.meter SET serial = 'PEER-1', address = '127.0.0.1:9'")
+                await eventually(lambda: len(sessions(rig, meter_id)) > 0)
+        assert sessions(rig, meter_id)[-1].detail.endswith("PEER-2 was called, PEER-1 answered")
+        assert not rig.store.deliveries
+
+    asyncio.run(story())
+
+
+def sessions(rig: Rig, meter_id: int) -> list[headend.Session]:
+    with rig.database.unit_of_work(rig.scope) as work:
+        return headend.sessions(work, meter_id)

@@ -55,6 +55,7 @@ FEWEST_OCTETS = 8_000
 BUFFER, CAPTURES, PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
 """Attributes of a profile generic (IC 7)."""
 
+SERIAL = AttributeRef(1, Obis.parse("0.0.96.1.0.255"), 2)
 NAMEPLATE = tuple(
     AttributeRef(1, Obis.parse(name), 2)
     for name in ("0.0.96.1.0.255", "0.0.96.1.1.255", "1.0.0.2.0.255", "0.0.94.91.9.255")
@@ -80,6 +81,7 @@ class DlmsSession:
         self._clock = clock
         self._allotment = allotment
         self._tables: dict[Profile, Table] = {}
+        self._serial: str | None = None
 
     async def run(self, exchange: Exchange[T], doing: str, record: list[bytes] | None = None) -> T:
         """Drive one exchange over the connection; ``record`` receives every answer as the wrapper frame it came in.
@@ -123,9 +125,22 @@ class DlmsSession:
         answers = await self.run(self._client.get_many(NAMEPLATE), "reading the nameplate")
         with decoding("reading the nameplate"):
             serial, maker, firmware, kind = (_text(answer) for answer in answers)
+        return Nameplate(self._told(serial), maker, firmware, kind)
+
+    async def serial(self) -> str:
+        """Return the serial number, asked for once in a session."""
+        if self._serial is None:
+            doing = "reading the serial number"
+            [answer] = await self.run(self._client.get_many([SERIAL]), doing)
+            with decoding(doing):
+                return self._told(_text(answer))
+        return self._serial
+
+    def _told(self, serial: str) -> str:
         if not serial:
             raise ReadFailure(FailureKind.NOT_SUPPORTED, "the meter does not tell its serial number")
-        return Nameplate(serial, maker, firmware, kind)
+        self._serial = serial
+        return serial
 
     async def clock(self) -> datetime:
         """Read the meter's clock as aware UTC."""
@@ -149,7 +164,7 @@ class DlmsSession:
     async def table(self, profile: Profile) -> Table:
         """Return the profile as this meter has it.
 
-        Read once per session, in one request: columns, period and scaler profile. They are not kept between sessions
+        Read once per session, in one request: columns, period, scaler profile and serial number. They are not kept between sessions
         or meters: a column taken with another meter's scaler would be a wrong number that looks right.
         """
         if profile not in self._tables:
@@ -223,11 +238,14 @@ class DlmsSession:
             raise ReadFailure(FailureKind.NOT_SUPPORTED, f"reading {profile.value} is not implemented")
         obis, scaler_obis = found
         doing = f"reading the columns of {profile.value}"
-        wanted = ((obis, CAPTURES), (obis, PERIOD), (scaler_obis, BUFFER), (scaler_obis, CAPTURES))
-        answers = await self.run(
-            self._client.get_many([AttributeRef(PROFILE_CLASS, name, attribute) for name, attribute in wanted]), doing
-        )
+        places_of = ((obis, CAPTURES), (obis, PERIOD), (scaler_obis, BUFFER), (scaler_obis, CAPTURES))
+        wanted = [AttributeRef(PROFILE_CLASS, name, attribute) for name, attribute in places_of]
+        if self._serial is None:
+            wanted.append(SERIAL)
+        answers = await self.run(self._client.get_many(wanted), doing)
         with decoding(doing):
+            if self._serial is None:
+                self._told(_text(answers.pop()))
             columns, period, scaler_row, scaler_columns = (_unless_missing(answer) for answer in answers)
             if columns is None or period is None:
                 raise Refused(DataAccessResult.OBJECT_UNDEFINED, f"the meter has no {profile.value} ({obis})")
