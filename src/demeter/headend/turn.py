@@ -35,7 +35,7 @@ class NotStored(Exception):
 
 @dataclass(slots=True)
 class Slice:
-    """Rows on their way to the store; ``until`` is the stamp of the newest one and ``stamps`` all of them, distinct."""
+    """Rows on their way to the store; ``stamps``: those in the range that was asked for, distinct and sorted."""
 
     profile: Profile
     stamps: NDArray[np.int64]
@@ -188,7 +188,7 @@ class Turn:
                 self._contact.searched[profile] = part.start
                 return 0
             budget -= 1
-            self._hand_over(profile, await session.read_profile(profile, part.start, part.end))
+            self._hand_over(profile, part, await session.read_profile(profile, part.start, part.end))
             await self._settle(self._limits.outstanding)
         self._contact.searched.pop(profile, None)
         return budget
@@ -222,14 +222,22 @@ class Turn:
         start = max(oldest, self._contact.searched.get(profile, oldest), oldest if until is None else until + SECOND)
         return Span(start, min(end, newest + SECOND)) if start <= newest else None
 
-    def _hand_over(self, profile: Profile, answers: Sequence[Collected]) -> None:
-        """Start storing what was read; an answer without rows is no delivery."""
+    def _hand_over(self, profile: Profile, asked: Span, answers: Sequence[Collected]) -> None:
+        """Start storing what was read; an answer without rows is no delivery.
+
+        Rows outside the range that was asked for are kept like all others, but the mark knows nothing of them: what
+        lies between was not asked for yet.
+        """
         filled = [answer for answer in answers if answer.rows]
         if not filled:
             return
         stamps = _stamps(filled)
         if not len(stamps):
             raise ReadFailure(FailureKind.NOT_SUPPORTED, f"no column of {profile.value} is understood")
+        stamps = stamps[(stamps >= asked.start.timestamp()) & (stamps < asked.end.timestamp())]
+        if not len(stamps):
+            message = f"rows of {profile.value} from {asked.start} to {asked.end} were asked for, others came"
+            raise ReadFailure(FailureKind.GARBLED, message)
         commits = [self._commit(answer) for answer in filled]
         self._uncommitted.append(Slice(profile, stamps, commits))
 

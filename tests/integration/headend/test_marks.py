@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from demeter import headend
+from demeter.protocols.dlms.profile import RangeSelection, decode_selection
 from demeter.runtime.database import Database
 from demeter.sdk import Delivery, Profile
-from tests.integration.drivers.peer import PeerMeter, electricity_meter, grow, listening
+from tests.integration.drivers.peer import Buffer, PeerMeter, Row, electricity_meter, grow, listening
 from tests.integration.headend.rig import (
     QUIET,
     Committed,
@@ -171,3 +172,47 @@ def test_a_record_that_changes_during_a_session_does_not_change_whose_rows_they_
 def sessions(rig: Rig, meter_id: int) -> list[headend.Session]:
     with rig.database.unit_of_work(rig.scope) as work:
         return headend.sessions(work, meter_id)
+
+
+def test_rows_beyond_what_was_asked_for_do_not_move_the_mark(rig: Rig) -> None:
+    """A meter that adds its newest row to every answer would else skip all that lies between."""
+    meter = electricity_meter(last_quarter(), 96 * 5)
+    honest = meter.chosen
+
+    def eager(buffer: Buffer, selection: bytes | None) -> list[Row]:
+        rows = honest(buffer, selection)
+        return [*rows, buffer.rows[-1]] if len(rows) > 1 and rows[-1] != buffer.rows[-1] else rows
+
+    meter.chosen = eager  # type: ignore[method-assign]
+
+    async def story() -> None:
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            limits = replace(QUIET, slice_rows=96, slices_per_turn=1)
+            async with running(rig.collector(limits)):
+                await eventually(lambda: mark(rig)[0] == expected_stamps(meter)[-1])
+        assert sorted(set(rig.store.stamps(meter_id))) == expected_stamps(meter)
+        assert mark(rig)[1] == 96 * 5, "no row is counted twice"
+
+    asyncio.run(story())
+
+
+def test_an_answer_without_any_row_of_the_range_is_garbled(rig: Rig) -> None:
+    meter = electricity_meter(last_quarter(), 96 * 5)
+    honest = meter.chosen
+
+    def stubborn(buffer: Buffer, selection: bytes | None) -> list[Row]:
+        ranged = selection is not None and isinstance(decode_selection(selection), RangeSelection)
+        return buffer.rows[-1:] if ranged else honest(buffer, selection)
+
+    meter.chosen = stubborn  # type: ignore[method-assign]
+
+    async def story() -> None:
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(replace(QUIET, slice_rows=96))) as collector:
+                session = await collector.read_now(meter_id)
+        assert session.outcome == "garbled"
+        assert mark(rig) == (None, 0)
+
+    asyncio.run(story())

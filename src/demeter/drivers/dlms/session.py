@@ -164,8 +164,8 @@ class DlmsSession:
     async def table(self, profile: Profile) -> Table:
         """Return the profile as this meter has it.
 
-        Read once per session, in one request: columns, period, scaler profile and serial number. They are not kept between sessions
-        or meters: a column taken with another meter's scaler would be a wrong number that looks right.
+        Read once per session, in one request: columns, period, scaler profile and serial number. They are not kept
+        between sessions or meters: a column taken with another meter's scaler would be a wrong number that looks right.
         """
         if profile not in self._tables:
             self._tables[profile] = await self._read_table(profile)
