@@ -29,6 +29,12 @@ COLLECTED = (Profile.BLOCK, Profile.DAILY)
 """The profiles that are collected without gaps, in this order."""
 
 
+DISTURBED = frozenset({FailureKind.NO_ANSWER, FailureKind.TRUNCATED, FailureKind.GARBLED})
+"""Failures that a smaller answer may escape."""
+
+FEWEST_ROWS = 8
+
+
 class NotStored(Exception):
     """The store did not commit a delivery; the meter is not at fault and will be read again."""
 
@@ -64,6 +70,8 @@ class Turn:
         self._clock = clock
         self._limits = limits
         self._purpose = purpose
+        self._began = 0.0
+        self._slices = 0
         self._uncommitted: deque[Slice] = deque()
         self._rows = 0
         self._frames = 0
@@ -125,6 +133,7 @@ class Turn:
 
     async def _open_and_talk(self) -> None:
         target = self._target
+        self._began = asyncio.get_running_loop().time()
         async with asyncio.timeout(self._limits.turn_s):
             session = await self._driver.open(target.endpoint, target.credentials)
             try:
@@ -181,17 +190,43 @@ class Turn:
             return budget
         if span is None:
             return budget
-        period_s = self._contact.profiles[profile].period_s
-        for part in slices(span.start, span.end, period_s, self._limits.slice_rows):
-            if budget == 0:
+        contact = self._contact
+        period_s = contact.profiles[profile].period_s
+        rows = contact.slice_rows.get(profile, self._limits.slice_rows)
+        for part in slices(span.start, span.end, period_s, rows):
+            if budget == 0 or self._late():
                 self.more = True
-                self._contact.searched[profile] = part.start
+                contact.searched[profile] = part.start
                 return 0
             budget -= 1
-            self._hand_over(profile, part, await session.read_profile(profile, part.start, part.end))
+            self._hand_over(profile, part, await self._read_slice(session, profile, part, rows))
             await self._settle(self._limits.outstanding)
-        self._contact.searched.pop(profile, None)
+        contact.searched.pop(profile, None)
         return budget
+
+    def _late(self) -> bool:
+        """Tell whether another slice might not end in time; the first one is always tried."""
+        spent_s = asyncio.get_running_loop().time() - self._began
+        return self._slices > 0 and spent_s * (self._slices + 1) > self._limits.turn_s * self._slices
+
+    async def _read_slice(self, session: MeterSession, profile: Profile, part: Span, rows: int) -> list[Collected]:
+        """Read a slice of ``rows``.
+
+        When it does not come through, slow or disturbed as the line is, the next session asks for half as many; when
+        it came so quickly that twice as many would have as well, for those.
+        """
+        sizes, limits = self._contact.slice_rows, self._limits
+        began = asyncio.get_running_loop().time()
+        try:
+            answers = await session.read_profile(profile, part.start, part.end)
+        except (ReadFailure, asyncio.CancelledError) as failure:
+            if not isinstance(failure, ReadFailure) or failure.kind in DISTURBED:
+                sizes[profile] = max(rows // 2, min(FEWEST_ROWS, limits.slice_rows))
+            raise
+        self._slices += 1
+        if rows < limits.slice_rows and asyncio.get_running_loop().time() - began < limits.turn_s / 8:
+            sizes[profile] = min(2 * rows, limits.slice_rows)
+        return answers
 
     async def _uncollected(self, session: MeterSession, profile: Profile) -> Span | None:
         """Return the stamps still to be read; None when there can be none."""

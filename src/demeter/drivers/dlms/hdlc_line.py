@@ -41,6 +41,8 @@ class HdlcConnection(asyncio.Protocol):
         self._events: deque[Event] = deque()
         self._heard = asyncio.Event()
         self._failure: ReadFailure | None = None
+        self._patience: asyncio.Timeout | None = None
+        self._within_s = 0.0
         self.octets_in = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,9 +52,13 @@ class HdlcConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand octets to the link and send what it has to say (asyncio)."""
         self.octets_in += len(data)
-        if self._link is not None:
-            self._events.extend(self._link.receive(data))
+        link = self._link
+        if link is not None:
+            moves = link.moves
+            self._events.extend(link.receive(data))
             self._flush()
+            if self._patience is not None and link.moves != moves:
+                self._patience.reschedule(asyncio.get_running_loop().time() + self._within_s)
         self._heard.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,14 +72,18 @@ class HdlcConnection(asyncio.Protocol):
     async def ask(self, apdu: bytes, client_sap: int, server_sap: int, within_s: float) -> bytes:
         """Send ``apdu`` and return the APDU of the answer; a link is set up first where there is none.
 
+        A long answer over a slow line takes minutes: ``within_s`` counts anew with every segment of it.
+
         Raises:
-            ReadFailure: NO_ANSWER or TRUNCATED after ``within_s`` seconds, after the last repetition or when the line
-                is cut; REFUSED, when the meter wants no link; GARBLED for noise and for what no link allows.
+            ReadFailure: NO_ANSWER or TRUNCATED after ``within_s`` seconds without one, after the last repetition or
+                when the line is cut; REFUSED, when the meter wants no link; GARBLED for noise and for what no link
+                allows.
         """
         if self._failure is not None:
             raise self._failure
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(within_s) as self._patience:
+                self._within_s = within_s
                 link = await self._linked(client_sap, server_sap)
                 return await self._exchange(link, apdu)
         except TimeoutError:
@@ -82,6 +92,8 @@ class HdlcConnection(asyncio.Protocol):
             raise self._fail(failure_of(error, "the HDLC link")) from error
         except ReadFailure as failure:
             raise self._fail(failure) from failure.__cause__
+        finally:
+            self._patience = None
 
     async def leave(self, within_s: float) -> None:
         """Take the link down, so that the meter is free for others at once; never raises."""

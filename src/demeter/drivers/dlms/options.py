@@ -21,7 +21,7 @@ max_pdu        65535               longest APDU this side receives, octets
 zone           UTC                 IANA zone of stamps that carry no deviation (the site's)
 commodity      electricity         ``electricity`` or ``water``: decides the OBIS medium of the profiles
 connect_s      3                   seconds until the TCP connection stands
-answer_s       15                  seconds until one whole answer is there
+answer_s       15                  seconds until one whole answer is there (HDLC: its next segment)
 ============== =================== ============================================================================
 
 ``meter_signing_key``: the meter's public signing key, hexadecimal; needed for ``hls-ecdsa`` and ``signed``. How the

@@ -12,6 +12,7 @@ from demeter.drivers.dlms.connection import Connection
 from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.frames import ciphering_of, profile_frame
+from demeter.drivers.dlms.line_options import Transport
 from demeter.drivers.dlms.options import DlmsOptions
 from demeter.drivers.dlms.tables import (
     DAY_S,
@@ -51,6 +52,10 @@ ANSWER_OCTETS = 60_000
 
 FEWEST_OCTETS = 8_000
 """A meter of small APDUs is still asked for this much (about two days), which it sends in blocks."""
+
+BITS_AN_OCTET = 10
+ANSWER_S = 30
+"""On a serial line an answer takes at most about so many seconds: another session may wait for the line."""
 
 BUFFER, CAPTURES, PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
 """Attributes of a profile generic (IC 7)."""
@@ -213,6 +218,9 @@ class DlmsSession:
         return [await self._read_range(table, start, end) for start, end in _ranges(table, since, until, self._room())]
 
     def _room(self) -> int:
+        line = self._options.line
+        if line.transport is Transport.HDLC_SERIAL:
+            return max(1, min(ANSWER_OCTETS, line.baud // BITS_AN_OCTET * ANSWER_S))
         return max(FEWEST_OCTETS, min(ANSWER_OCTETS, self._options.max_pdu))
 
     async def _read_range(self, table: Table, since: datetime, until: datetime) -> Collected:
