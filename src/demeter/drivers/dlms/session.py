@@ -279,19 +279,24 @@ class DlmsSession:
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
 
     async def close(self) -> None:
-        """Release the association; never raises."""
+        """Release the association and let the line go, also when cancelled meanwhile; never raises otherwise."""
+        try:
+            await self._release()
+            await self._connection.leave(RELEASE_S)
+        finally:
+            self._connection.abort()
+            self.give_back()
+            if self._allotment is not None:
+                with contextlib.suppress(Unavailable):
+                    await self._allotment.remember(self._client)
+
+    async def _release(self) -> None:
         options = self._options
         with contextlib.suppress(ReadFailure, DlmsError, StopIteration, Unavailable):
             await self._provide()
             exchange = self._client.release()
             release = next(exchange)
             exchange.send(await self._connection.ask(release, options.client_sap, options.server_sap, RELEASE_S))
-        await self._connection.leave(RELEASE_S)
-        self._connection.abort()
-        self.give_back()
-        if self._allotment is not None:
-            with contextlib.suppress(Unavailable):
-                await self._allotment.remember(self._client)
 
 
 @contextlib.contextmanager
