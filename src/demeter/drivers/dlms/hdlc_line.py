@@ -7,9 +7,10 @@ import contextlib
 from collections import deque
 from typing import cast
 
-from demeter.drivers.dlms.connection import MAX_UNASKED, NOTIFICATIONS
+from demeter.drivers.dlms.connection import MAX_QUEUED, MAX_UNASKED, is_notification
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.line_options import LineOptions
+from demeter.protocols.dlms.client import Quiet
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.hdlc import (
     ClientLink,
@@ -31,7 +32,8 @@ class HdlcConnection(asyncio.Protocol):
     """A meter's line with an HDLC link.
 
     Each client address has a link of its own: when another one is to speak, the first link is taken down. After any
-    failure the connection is of no more use. What is buffered is bounded by one message of 65,538 octets.
+    failure the connection is of no more use. What is buffered is bounded: one message of 65,538 octets that is not yet
+    whole, and :data:`MAX_QUEUED` messages.
     """
 
     def __init__(self, options: LineOptions) -> None:
@@ -41,6 +43,7 @@ class HdlcConnection(asyncio.Protocol):
         self._events: deque[Event] = deque()
         self._heard = asyncio.Event()
         self._failure: ReadFailure | None = None
+        self._bursting = False
         self._patience: asyncio.Timeout | None = None
         self._within_s = 0.0
         self.octets_in = 0
@@ -56,6 +59,8 @@ class HdlcConnection(asyncio.Protocol):
         if link is not None:
             moves = link.moves
             self._events.extend(link.receive(data))
+            if len(self._events) > MAX_QUEUED:
+                self._fail(ReadFailure(FailureKind.GARBLED, "the meter keeps sending messages nobody asked for"))
             self._flush()
             if self._patience is not None and link.moves != moves:
                 self._patience.reschedule(asyncio.get_running_loop().time() + self._within_s)
@@ -130,15 +135,20 @@ class HdlcConnection(asyncio.Protocol):
             pass
 
     async def _exchange(self, link: ClientLink, apdu: bytes) -> bytes:
-        link.send(apdu)
+        if apdu and not self._bursting:
+            self._events = deque(event for event in self._events if isinstance(event, Failed))
+        self._bursting = isinstance(apdu, Quiet)
+        if apdu:
+            link.send(apdu)
+        if self._bursting:
+            self._flush()
+            return b""
         for _ in range(MAX_UNASKED + 1):
+            if not (self._events or link.waiting):
+                link.poll()  # nothing to say, or what came was no answer: the meter may have more
             event = await self._next(link)
-            if not isinstance(event, Message):
-                continue
-            if event.numbered and event.apdu[0] not in NOTIFICATIONS:
+            if isinstance(event, Message) and event.numbered and not is_notification(event.apdu):
                 return event.apdu
-            if not link.waiting:
-                link.poll()
         raise ReadFailure(FailureKind.GARBLED, "the meter keeps sending messages nobody asked for")
 
     async def _next(self, link: ClientLink) -> Event:

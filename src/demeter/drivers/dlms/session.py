@@ -100,7 +100,7 @@ class DlmsSession:
             request = next(exchange)
             while True:
                 answer = await self._connection.ask(request, options.client_sap, options.server_sap, options.answer_s)
-                if record is not None:
+                if record is not None and answer:
                     record.append(wrap(answer, options.server_sap, options.client_sap))
                 await self._provide()
                 request = exchange.send(answer)

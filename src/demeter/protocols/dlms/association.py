@@ -27,6 +27,7 @@ from demeter.protocols.dlms.security import (
     Protection,
     Prover,
     Suite,
+    is_ciphered,
 )
 
 T = TypeVar("T")
@@ -36,6 +37,11 @@ CURRENT_ASSOCIATION: Final = Obis(0, 0, 40, 0, 0, 255)
 ASSOCIATION_CLASS: Final = 15
 MAX_LEAP: Final = 1 << 24
 """Invocation counters a meter may be ahead before it is not believed."""
+
+MAX_UNASKED: Final = 16
+"""Notifications passed over while one answer is awaited."""
+
+_NOTIFICATIONS: Final = (bytes((apdu.DATA_NOTIFICATION,)), bytes((apdu.EVENT_NOTIFICATION,)))
 
 PROPOSED: Final = (
     Conformance.GENERAL_PROTECTION
@@ -178,7 +184,7 @@ class ClientAssociation(ABC):
         self._open = False
         self._begin(None)
         challenge = secrets.token_bytes(settings.mechanism.challenge_size)
-        answer = yield self._association_request(challenge)
+        answer = yield from _awaited(self._association_request(challenge))
         response = self._association_response(answer)
         self._server = self._agreed(response)
         if settings.mechanism.high:
@@ -223,7 +229,7 @@ class ClientAssociation(ABC):
         """
         self._open = False
         information = None if self._channel is None else self._channel.seal_initiate(self._initiate())
-        answer = yield acse.Release(user_information=information).encode()
+        answer = yield from _awaited(acse.Release(user_information=information).encode())
         if answer[:1] == b"\xd8":
             self._checked(apdu.decode(answer))
         response = acse.decode_acse(answer)
@@ -335,6 +341,16 @@ class ClientAssociation(ABC):
     @abstractmethod
     def _checked(self, answer: apdu.Apdu) -> apdu.Response:
         """Raise what an error APDU means."""
+
+
+def _awaited(request: bytes) -> Exchange[bytes]:
+    """Send an ACSE request and return what answers it: neither that nor an error is ever ciphered."""
+    answer = yield request
+    for _ in range(MAX_UNASKED):
+        if not (is_ciphered(answer) or answer[:1] in _NOTIFICATIONS):
+            break
+        answer = yield b""
+    return answer
 
 
 def _diagnostic(response: acse.AssociationResponse) -> str:
