@@ -41,6 +41,7 @@ class DlmsDriver:
     def __init__(self, clock: Clock | None = None, counters: CounterStore | None = None) -> None:
         self._clock = clock or SystemClock()
         self._books = Books(counters or MemoryCounters())
+        self._never_release: set[str] = set()
 
     async def open(self, endpoint: Endpoint, credentials: Credentials) -> DlmsSession:
         """Connect and associate.
@@ -59,9 +60,8 @@ class DlmsDriver:
         return await self._open(options, credentials)
 
     async def _open(self, options: DlmsOptions, credentials: Credentials) -> DlmsSession:
-        connection = await dial(options.line, options.connect_s)
+        connection, told = await self._line(options, credentials)
         try:
-            told = await self._counter(connection, options, credentials) if counts(options) else 0
             client, allotment = await self._client(options, credentials, told)
             session = DlmsSession(connection, client, options, credentials, self._clock, allotment)
             try:
@@ -86,7 +86,29 @@ class DlmsDriver:
         allotment = await book.allot(title, told, options.counter_at_least)
         return Client(replace(settings, invocation_counter=allotment.first, seen=book.seen)), allotment
 
-    async def _counter(self, connection: Connection, options: DlmsOptions, credentials: Credentials) -> int:
+    async def _line(self, options: DlmsOptions, credentials: Credentials) -> tuple[Connection, int]:
+        """Return a line without an association, and what was told of the meter's counter.
+
+        A meter that does not answer the release of the public association is called anew for the other one; from then
+        on the release is not waited for.
+        """
+        connection = await dial(options.line, options.connect_s)
+        if not counts(options):
+            return connection, 0
+        try:
+            told, session = await self._counter(connection, options, credentials)
+            if options.line.place not in self._never_release and await session.release():
+                return connection, told
+            self._never_release.add(options.line.place)
+        except BaseException:
+            connection.abort()
+            raise
+        connection.abort()
+        return await dial(options.line, options.connect_s), told
+
+    async def _counter(
+        self, connection: Connection, options: DlmsOptions, credentials: Credentials
+    ) -> tuple[int, DlmsSession]:
         """Read the highest invocation counter the meter has accepted, through the public association."""
         public = replace(options, client_sap=PUBLIC_SAP, mechanism=Mechanism.NONE, cipher=CipherMode.NONE)
         client = Client(ClientSettings(PUBLIC_SAP, options.server_sap, max_pdu=options.max_pdu))
@@ -94,9 +116,8 @@ class DlmsDriver:
         doing = "reading the invocation counter"
         await session.run(client.associate(), doing)
         value = await session.run(client.get(DATA_CLASS, options.counter_obis, 2), doing)
-        await session.run(client.release(), doing)
         with decoding(doing):
-            return int(axdr.decode_all(value).value)
+            return int(axdr.decode_all(value).value), session
 
 
 def counts(options: DlmsOptions) -> bool:

@@ -281,7 +281,7 @@ class DlmsSession:
     async def close(self) -> None:
         """Release the association and let the line go, also when cancelled meanwhile; never raises otherwise."""
         try:
-            await self._release()
+            await self.release()
             await self._connection.leave(RELEASE_S)
         finally:
             self._connection.abort()
@@ -290,13 +290,27 @@ class DlmsSession:
                 with contextlib.suppress(Unavailable):
                     await self._allotment.remember(self._client)
 
-    async def _release(self) -> None:
+    async def release(self) -> bool:
+        """Release the association; return whether the line may be used for another one. Does not raise.
+
+        An HDLC link ends the association with itself, without a word of ours, when it is taken down or another client
+        address sets up its own (Green Book 9.4.2).
+        """
         options = self._options
-        with contextlib.suppress(ReadFailure, DlmsError, StopIteration, Unavailable):
+        if options.line.ends_associations:
+            return True
+        within_s = min(RELEASE_S, options.answer_s)
+        try:
             await self._provide()
             exchange = self._client.release()
-            release = next(exchange)
-            exchange.send(await self._connection.ask(release, options.client_sap, options.server_sap, RELEASE_S))
+            request = next(exchange)
+            while True:
+                answer = await self._connection.ask(request, options.client_sap, options.server_sap, within_s)
+                request = exchange.send(answer)
+        except (StopIteration, DlmsError):
+            return True
+        except (ReadFailure, Unavailable):
+            return False
 
 
 @contextlib.contextmanager
