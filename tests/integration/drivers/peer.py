@@ -21,7 +21,7 @@ from demeter.protocols.dlms.profile import (
     decode_selection,
     encode_capture_objects,
 )
-from demeter.protocols.dlms.security import Counters
+from demeter.protocols.dlms.security import Counters, Protection
 from demeter.protocols.dlms.server import Association, ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import Unwrapper, wrap
 
@@ -73,6 +73,7 @@ class PeerMeter:
     requests: int = 0
     clock_set_to: datetime | None = None
     title: bytes = field(default_factory=lambda: b"PEER%04d" % next(_titles))
+    protection: Protection = Protection.AUTHENTICATED_ENCRYPTED
     counters: Counters = field(default_factory=lambda: Counters(0, 0))
 
     def get(self, _as: Association, class_id: int, obis: Obis, attribute: int, selection: bytes | None) -> bytes:
@@ -126,7 +127,8 @@ class PeerMeter:
         raise Refused(DataAccessResult.OBJECT_UNDEFINED)
 
     def session(self) -> ServerSession:
-        return ServerSession(self, ServerSettings(self.title, EK, AK, PASSWORD, max_pdu=self.max_pdu), self.counters)
+        settings = ServerSettings(self.title, EK, AK, PASSWORD, max_pdu=self.max_pdu, protection=self.protection)
+        return ServerSession(self, settings, self.counters)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
