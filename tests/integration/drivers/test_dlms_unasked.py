@@ -23,7 +23,7 @@ from demeter.protocols.dlms.gateway import GatewayFrame, decode_gateway
 from demeter.protocols.dlms.hdlc import Address, Control, Frame, Kind, ServerStation
 from demeter.protocols.dlms.profile import CLOCK
 from demeter.protocols.dlms.server import ServerSession, ServerSettings
-from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
+from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, unwrap_datagram, wrap
 from demeter.sdk import Credentials, Endpoint, FailureKind, Profile, ReadFailure
 from tests.integration.drivers.peer import AK, EK, KEYS, PASSWORD, PeerMeter, electricity_meter
 
@@ -306,5 +306,47 @@ def test_general_blocks_in_windows_go_over_a_line(transport: str) -> None:
                 await session.run(client.set(1, CLOCK.obis, 2, long), "writing")
             await session.clock()
             await session.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("gateway", [False, True], ids=["direct", "gateway"])
+def test_the_same_refusal_twice_over_udp_answers_two_requests(gateway: bool) -> None:
+    """Refusals carry no number: the second one looks like a second copy of the first."""
+    refusal = bytes((0xD8, 1, 1))
+
+    class Refusing(asyncio.DatagramProtocol):
+        def __init__(self) -> None:
+            self._session = electricity_meter(UNTIL, 4).session()
+
+        def connection_made(self, transport: Any) -> None:
+            self._transport = transport
+
+        def datagram_received(self, octets: bytes, addr: Any) -> None:
+            frame = unwrap_datagram(octets)
+            asked = decode_gateway(frame.apdu) if gateway else None
+            request = frame.apdu if asked is None else asked.apdu
+            answer = refusal if request[0] == 0xC0 else self._session.receive(frame.source, request)
+            if asked is not None:
+                answer = GatewayFrame(asked.network, asked.address, answer, response=True).to_bytes()
+            copies = 2 if request[0] == 0xC0 else 1
+            for _ in range(copies):
+                self._transport.sendto(wrap(answer, frame.destination, frame.source), addr)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        there, _ = await loop.create_datagram_endpoint(Refusing, local_addr=("127.0.0.1", 0))
+        address = f"127.0.0.1:{there.get_extra_info('sockname')[1]}"
+        options = {"transport": "wrapper-udp", "mechanism": "lls", "answer_s": 0.5}
+        if gateway:
+            options["gateway_address"] = "M1"
+        session = await DlmsDriver().open(Endpoint(address, options), Credentials(KEYS))
+        for _ in range(3):
+            with pytest.raises(ReadFailure) as caught:
+                await session.clock()
+            assert caught.value.kind is FailureKind.REFUSED
+            await asyncio.sleep(0.02)
+        await session.close()
+        there.close()
 
     asyncio.run(story())

@@ -86,16 +86,15 @@ class GatewayConnection:
         if isinstance(apdu, Quiet):
             return await self._gateway.ask(Quiet(request), client_sap, server_sap, within_s)
         others: GatewayFrame | None = None
-        ends = asyncio.get_running_loop().time() + within_s
+        ends, left_s = asyncio.get_running_loop().time() + within_s, within_s
         for _ in range(MAX_UNASKED + 1):
-            left_s = max(ends - asyncio.get_running_loop().time(), 0)
             try:
                 octets = await self._gateway.ask(request, client_sap, server_sap, left_s)
             except ReadFailure as failure:
                 if others is None or failure.kind is not FailureKind.NO_ANSWER:
                     raise
                 break
-            request = b""
+            request, left_s = b"", max(ends - asyncio.get_running_loop().time(), 0)
             answer = self._opened(octets)
             if answer is None:
                 continue
