@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from demeter.drivers.dlms import DlmsPushes, PushDecoder
-from demeter.headend import PushListener
+from demeter.headend import DatabaseCounters, PushListener
 from demeter.ingest import IngestWriter
 from demeter.runtime.database import Database
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -17,7 +17,15 @@ async def run(url: str, port: int) -> None:
     database = Database(url)
     writer = IngestWriter(database, {"dlms/push": PushDecoder()})
     secrets = SecretBox(MasterKey(b"k" * 32))
-    listener = PushListener(database, DlmsPushes(), writer.accept, secrets, host="127.0.0.1", port=port, limits=QUICK)
+    listener = PushListener(
+        database,
+        DlmsPushes(DatabaseCounters(database)),
+        writer.accept,
+        secrets,
+        host="127.0.0.1",
+        port=port,
+        limits=QUICK,
+    )
     running = asyncio.create_task(listener.run())
     await listener.ready.wait()
     print("ready", flush=True)

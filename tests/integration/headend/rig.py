@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from demeter import estate
 from demeter.drivers.dlms import DlmsDriver
-from demeter.headend import Collector, Limits, Purpose
+from demeter.headend import Collector, DatabaseCounters, Limits, Purpose
 from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Role, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -93,7 +93,8 @@ class Rig:
         return meter_id
 
     def collector(self, limits: Limits = FAST) -> Collector:
-        return Collector(self.database, {"dlms": DlmsDriver()}, self.store, self.secrets, limits=limits)
+        driver = DlmsDriver(counters=DatabaseCounters(self.database, 0.05))
+        return Collector(self.database, {"dlms": driver}, self.store, self.secrets, limits=limits)
 
 
 def make_rig(database: Database) -> Rig:

@@ -172,7 +172,7 @@ def test_the_api_lists_it_to_those_who_may_see_the_head_end(rig: Rig) -> None:
 def demeter(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """The command line on the rig's database and keys."""
     monkeypatch.setattr(root.logging, "configure", lambda *_, **__: None)
-    monkeypatch.setattr(Wiring, "push_receivers", lambda _: RECEIVERS)
+    monkeypatch.setattr(Wiring, "push_receivers", lambda *_: RECEIVERS)
     monkeypatch.setattr(Wiring, "decoders", lambda _: {"dlms/push": PushDecoder()})
     key = tmp_path / "master.key"
     key.write_text("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=")  # the rig's

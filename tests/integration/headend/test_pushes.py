@@ -27,7 +27,6 @@ from demeter.protocols.dlms.wrapper import wrap
 from demeter.runtime.database import Database
 from demeter.sdk import Credentials, Delivery
 from tests.integration.drivers.peer import AK, EK, INDEX, electricity_meter
-from tests.integration.drivers.peer import TITLE as PEER_TITLE
 from tests.integration.drivers.peer import listening as meter_listening
 from tests.integration.headend.pushing import (
     BEGUN,
@@ -120,7 +119,7 @@ def test_a_confirmed_push_is_answered_only_when_it_is_committed(rig: Rig) -> Non
             gate.set()
             (answer,) = await asking
             assert len(seen) == 1
-            opened = unprotect(suite_keys(EK, AK), b"DMTPSH01", answer)
+            opened = unprotect(suite_keys(EK, AK), None, answer)
             assert opened.plaintext == DataNotificationConfirm(CONFIRMED | 7).encode()
             (unprotected,) = push.frames
             assert (unprotected.source, unprotected.destination) == (16, 1)
@@ -164,13 +163,14 @@ def test_what_the_store_does_not_take_is_not_answered_and_may_come_again(rig: Ri
 
 def test_a_title_learned_in_a_read_is_enough_to_be_known(rig: Rig) -> None:
     async def story() -> None:
-        async with meter_listening(electricity_meter(last_quarter(), 4)) as address:
+        peer = electricity_meter(last_quarter(), 4)
+        async with meter_listening(peer) as address:
             meter = rig.add_meter("PEER-1", address)
             async with running(rig.collector(QUIET)):
                 await eventually(lambda: len(rig.store.stamps(meter)) == 4)
                 await asyncio.sleep(0.3)
         async with listening(rig) as push:
-            await push.send(pushed(77, 900, title=PEER_TITLE))
+            await push.send(pushed(77, 900, title=peer.title))
             await eventually(lambda: push.values() == [77])
 
     play(story)
@@ -201,7 +201,7 @@ def test_what_a_push_carries_is_learned_from_the_meter(rig: Rig) -> None:
         header = (data.octets(b"PEER-1"), data.octets(survey.to_bytes()), stamp(at))
         content = data.structure(*header, data.u32(9000), data.array(*rows))
         async with listening(rig) as push:
-            await push.send(wrap(sealed(notification(content), 70, title=PEER_TITLE), 1, 16))
+            await push.send(wrap(sealed(notification(content), 70, title=peer.title), 1, 16))
             await eventually(lambda: push.values("1.0.1.29.0.255") == [41, 40])
             assert push.values("1.0.1.8.0.255") == [9000]
             (frame,) = push.journal(meter)
