@@ -8,8 +8,8 @@ driver uses alike, listed here by kind.
 ================= ========================================= ======================================================
 kind              arguments                                 observation (None: the meter does not tell)
 ================= ========================================= ======================================================
-connect, arm,     none                                      ``relay`` (a :class:`RelayState`), ``output_state`` (the
-disconnect                                                  contact: true conducts), ``control_state``,
+connect, arm,     ``control_mode`` (optional: written       ``relay`` (a :class:`RelayState`), ``output_state`` (the
+disconnect        first, and stays)                         contact: true conducts), ``control_state``,
                                                             ``control_mode`` (numbers of the standard)
 load-limit        ``limit`` (decimal text), ``unit``        ``limit``, ``unit``, ``over_s``; ``limit_active``,
                   (``W``, ``A``, …), ``over_s`` (optional)  ``emergency`` (bool)
@@ -17,7 +17,8 @@ set-clock         ``tolerance_s`` (default 5)               ``drift_s`` (ahead o
 set-calendar      ``name``, ``seasons``, ``weeks``,         ``active`` and ``passive`` (each a calendar as in the
                   ``days``, ``activate_at`` (ISO instant;   arguments, without ``activate_at``), ``activate_at``
                   None: at once)
-set-special-days  ``days``: ISO date → day profile          ``days``
+set-special-days  ``days``: date (``2026-12-25``, every     ``days``
+                  year ``*-12-25``) → day profile
 billing-reset     none                                      ``resets`` (the billing period counter), ``entries``
                                                             (rows of the billing profile), ``newest`` (its last
                                                             stamp, ISO instant)
@@ -49,6 +50,8 @@ Words = Mapping[str, Json]
 """Arguments or an observation, as in the table above."""
 
 CLOCK_TOLERANCE_S: Final = 5
+DAYS_OF_WEEK: Final = 7
+LEAP_YEAR: Final = 2000
 
 
 class OperationKind(StrEnum):
@@ -193,23 +196,12 @@ def _verdict(*, there: bool | None) -> Verdict:
     return Verdict.ACHIEVED if there else Verdict.NOT_ACHIEVED
 
 
-def _relay(*wanted: RelayState) -> Callable[[Words, Words, Words], Verdict]:
+def _relay(wanted: RelayState) -> Callable[[Words, Words, Words], Verdict]:
     def look(_arguments: Words, _before: Words, now: Words) -> Verdict:
         state = now.get("relay")
-        return _verdict(there=None if state in (None, RelayState.UNKNOWN) else state in wanted)
+        return _verdict(there=None if state in (None, RelayState.UNKNOWN) else state == wanted)
 
     return look
-
-
-_AT_ONCE: Final = (0, 2, 4)
-"""Control modes in which a remote reconnection closes the contact; in the others somebody at the meter must."""
-
-
-def _connected(_arguments: Words, _before: Words, now: Words) -> Verdict:
-    """Judge a connection: where the meter's mode leaves the last step to its button, being armed is all it can do."""
-    state, mode = now.get("relay"), now.get("control_mode")
-    wanted = {RelayState.CONNECTED} if mode in _AT_ONCE else {RelayState.CONNECTED, RelayState.ARMED}
-    return _verdict(there=None if state in (None, RelayState.UNKNOWN) else state in wanted)
 
 
 def _limited(arguments: Words, _before: Words, now: Words) -> Verdict:
@@ -305,16 +297,57 @@ def _check_clock(arguments: Words) -> dict[str, Json]:
     return {"tolerance_s": _whole({"tolerance_s": CLOCK_TOLERANCE_S, **arguments}, "tolerance_s", 1, 900)}
 
 
+def _check_relay(arguments: Words) -> dict[str, Json]:
+    _only(arguments, "control_mode")
+    mode = arguments.get("control_mode")
+    return {} if mode is None else {"control_mode": _whole(arguments, "control_mode", 0, 6)}
+
+
 def _check_calendar(arguments: Words) -> dict[str, Json]:
     _only(arguments, "name", "seasons", "weeks", "days", "activate_at")
-    checked: dict[str, Json] = {"name": _text(arguments, "name")}
-    for name, kind in (("seasons", list), ("weeks", list), ("days", dict)):
-        if not isinstance(arguments.get(name), kind) or not arguments[name]:
-            raise ValueError(f"{name} are missing")
-        checked[name] = arguments[name]
     at = arguments.get("activate_at")
-    checked["activate_at"] = None if at is None else _instant(at)
-    return checked
+    try:
+        return {
+            "name": _text(arguments, "name"),
+            "seasons": [_season(each) for each in _several(arguments, "seasons", list)],
+            "weeks": [_week(each) for each in _several(arguments, "weeks", list)],
+            "days": {str(int(day)): _day(changes) for day, changes in _several(arguments, "days", dict).items()},
+            "activate_at": None if at is None else _instant(at),
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"a calendar has other parts than these: {error}") from error
+
+
+def _several(arguments: Words, name: str, kind: type) -> Json:
+    found = arguments.get(name)
+    if not isinstance(found, kind) or not found:
+        raise ValueError(f"{name} are missing")
+    return found
+
+
+def _season(season: Words) -> dict[str, Json]:
+    _only(season, "name", "month", "day", "week")
+    start = {"month": _whole(season, "month", 1, 12), "day": _whole(season, "day", 1, 31)}
+    return {"name": _text(season, "name"), **start, "week": _text(season, "week")}
+
+
+def _week(week: Words) -> dict[str, Json]:
+    _only(week, "name", "days")
+    days = dict(enumerate(week["days"]))
+    if len(days) != DAYS_OF_WEEK:
+        raise ValueError(f"a week has seven days, not {len(days)}")
+    return {"name": _text(week, "name"), "days": [_whole({"day": day}, "day", 0, 255) for day in days.values()]}
+
+
+def _day(changes: Words) -> dict[str, Json]:
+    return {_time_of_day(at): _whole(changes, at, 0, 65_535) for at in sorted(changes)}
+
+
+def _time_of_day(text: str) -> str:
+    try:
+        return datetime.strptime(text, "%H:%M").replace(tzinfo=UTC).strftime("%H:%M")
+    except ValueError as error:
+        raise ValueError(f"a tariff begins at a time such as 06:00, not {text!r}") from error
 
 
 def _instant(text: Json) -> str:
@@ -324,22 +357,23 @@ def _instant(text: Json) -> str:
         raise ValueError(f"activate_at is an instant such as 2027-01-01T00:00:00+05:30, not {text!r}") from error
     if at.tzinfo is None:
         raise ValueError("activate_at needs its offset from UTC")
-    return at.astimezone(UTC).isoformat()
+    return at.astimezone(UTC).replace(microsecond=0).isoformat()
 
 
 def _check_special_days(arguments: Words) -> dict[str, Json]:
     _only(arguments, "days")
-    days: Words | None = arguments.get("days")
-    if not hasattr(days, "items") or days is None:
-        raise ValueError("days are missing")
-    checked = {}
-    for day in days:
-        try:
-            date = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).date()
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"a special day is a date such as 2026-12-25, not {day!r}") from error
-        checked[date.isoformat()] = _whole(days, day, 0, 255)
-    return {"days": checked}
+    days = {} if arguments.get("days") == {} else _several(arguments, "days", dict)
+    return {"days": {_special_day(day): _whole(days, day, 0, 255) for day in sorted(days)}}
+
+
+def _special_day(text: str) -> str:
+    year, _, rest = text.partition("-")
+    every = year == "*"
+    try:
+        day = datetime.strptime(f"{LEAP_YEAR if every else year}-{rest}", "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ValueError(f"a special day is a date such as 2026-12-25 or *-12-25, not {text!r}") from error
+    return day.strftime("*-%m-%d" if every else "%Y-%m-%d")
 
 
 def _check_image(arguments: Words) -> dict[str, Json]:
@@ -354,9 +388,9 @@ def _check_keys(arguments: Words) -> dict[str, Json]:
 
 
 RULES: Final[Mapping[OperationKind, Rule]] = {
-    OperationKind.CONNECT: Rule(_connected, _nothing),
-    OperationKind.DISCONNECT: Rule(_relay(RelayState.DISCONNECTED), _nothing),
-    OperationKind.ARM: Rule(_relay(RelayState.ARMED), _nothing),
+    OperationKind.CONNECT: Rule(_relay(RelayState.CONNECTED), _check_relay),
+    OperationKind.DISCONNECT: Rule(_relay(RelayState.DISCONNECTED), _check_relay),
+    OperationKind.ARM: Rule(_relay(RelayState.ARMED), _check_relay),
     OperationKind.LOAD_LIMIT: Rule(_limited, _check_limit),
     OperationKind.SET_CLOCK: Rule(_on_time, _check_clock),
     OperationKind.SET_CALENDAR: Rule(_calendar, _check_calendar),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from demeter import estate
 from demeter.drivers.dlms import DlmsDriver
-from demeter.headend import Collector, Limits, Purpose
+from demeter.headend import Collector, Limits, Pacing, Purpose
 from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Role, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -92,8 +92,9 @@ class Rig:
                 self.secrets.seal(work, f"meter:{meter_id}", name, value)
         return meter_id
 
-    def collector(self, limits: Limits = FAST) -> Collector:
-        return Collector(self.database, {"dlms": DlmsDriver()}, self.store, self.secrets, limits=limits)
+    def collector(self, limits: Limits = FAST, pacing: Pacing | None = None) -> Collector:
+        drivers = {"dlms": DlmsDriver()}
+        return Collector(self.database, drivers, self.store, self.secrets, limits=limits, pacing=pacing)
 
 
 def make_rig(database: Database) -> Rig:

@@ -137,19 +137,22 @@ class Conduct:
         return "nothing was sent: the meter does not show what this changes, so nobody could know whether it did it"
 
     async def _held_back(self, seen: Words) -> datetime | None:
-        """See whether the command may be sent now; return when, or end it if never."""
+        """See whether the command may be sent now; return when to look again, or end it if it never may."""
         command, pacing = self.command, self._means.pacing
+        if not self._sent:
+            return await self._end(late(command)) if self._too_late() else None
+        worn = command.attempts >= pacing.most_attempts
+        if not (self._too_late() or worn or RULES[command.kind].once):
+            return None
+        arrived = (command.sent_at or self._now()) + timedelta(seconds=pacing.arrive_s)
+        if self._now() < arrived:  # what was sent may still be on its way: neither a repetition nor a verdict yet
+            return arrived
         if self._too_late():
-            if not self._sent:
-                return await self._end(late(command))
             detail = f"it was sent {command.attempts} times and had no effect; it is not sent again"
             return await self._end(Move(CommandState.EXPIRED, Outcome.TOO_LATE, detail, seen))
-        if self._sent and command.attempts >= pacing.most_attempts:
+        if worn:
             detail = f"it was sent {command.attempts} times, was never answered and had no effect"
             return await self._end(Move(CommandState.FAILED, Outcome.NO_ANSWER, detail, seen))
-        if self._sent and RULES[command.kind].once and command.sent_at is not None:
-            arrived = command.sent_at + timedelta(seconds=pacing.arrive_s)
-            return arrived if self._now() < arrived else None
         return None
 
     async def _send(self, session: OperatingSession, seen: Words) -> datetime | None:
