@@ -32,7 +32,7 @@ OLD = Calendar(b"OLD", (season("1", 1, 1, "1"),), (Week(b"1", *[1] * 7),), (day_
 @dataclass
 class OperatedMeter(PeerMeter):
     """``lose``: how many of the next commands are not answered, ``deaf``: how many do not arrive; ``hold``: answers to
-    commands wait for it. ``commands``: what was carried out, in order."""
+    commands wait for it, ``hold_deaf``: so does the line that swallowed one. ``commands``: what was carried out, in order."""
 
     mode: int = ControlMode.MODE_4
     control: int = ControlState.CONNECTED
@@ -45,6 +45,7 @@ class OperatedMeter(PeerMeter):
     lose: int = 0
     deaf: int = 0
     hold: asyncio.Event | None = None
+    hold_deaf: asyncio.Event | None = None
     commands: list[str] = field(default_factory=list)
     calendar: dict[int, data.Data] = field(default_factory=dict)
     special: data.Data = field(default_factory=data.array)
@@ -150,10 +151,15 @@ class OperatedMeter(PeerMeter):
                 commanded, self._commanded = self._commanded, False
                 if self._dropping:
                     self._dropping = False
+                    if self.hold_deaf is not None:
+                        await self.hold_deaf.wait()
                     return
                 if commanded and self.hold is not None:
                     await self.hold.wait()
                 writer.write(answer)
+
+    def drift_by(self, seconds: float) -> None:
+        self.drift = timedelta(seconds=seconds)
 
     def relay(self) -> str:
         found = {2: data.boolean(self.contact), 3: data.enum(self.control), 4: data.enum(self.mode)}

@@ -31,6 +31,8 @@ FAST = Limits(
 QUIET = Limits(schedule_s=86_400, jitter_s=1, refresh_s=0.2, flush_s=0.05)
 """Regular reads are far away: only what a test starts happens."""
 
+MASTER_KEY = MasterKey(b"k" * 32)
+
 
 @dataclass(frozen=True)
 class Committed:
@@ -103,7 +105,7 @@ def make_rig(database: Database) -> Rig:
     scope = Scope.system(1, "test")
     with database.unit_of_work(scope) as work:
         site = estate.create_site(work, "Palm Court", "Asia/Kolkata")
-    return Rig(database, SecretBox(MasterKey(b"k" * 32)), MemoryStore(), site, scope)
+    return Rig(database, SecretBox(MASTER_KEY), MemoryStore(), site, scope)
 
 
 @asynccontextmanager
