@@ -24,7 +24,6 @@ from demeter.simulator.security import PUSH_SAP
 
 MOST_AT_ONCE: Final = 256
 CONNECT_S: Final = 5.0
-CONFIRM_S: Final = 10.0
 MOST_WAITING: Final = 100_000
 
 
@@ -46,6 +45,8 @@ class PushOffice:
         self._datagrams: asyncio.DatagramTransport | None = None
         self._waiting: dict[tuple[str, int], tuple[MeterHost, asyncio.Future[None]]] = {}
         self.counts: dict[str, PushCount] = {}
+        self.confirm_s = 10.0
+        """How long a confirmation is waited for, in seconds."""
 
     def serve(self, host: MeterHost) -> None:
         """Take the pushes of a meter."""
@@ -114,7 +115,7 @@ class PushOffice:
         if point.target.service == PushService.UDP:
             await self._by_datagram(host, place, octets, notification.invoke if confirmed else None)
         else:
-            await _by_connection(host, place, octets, notification.invoke if confirmed else None)
+            await self._by_connection(host, place, octets, notification.invoke if confirmed else None)
 
     async def _by_datagram(self, host: MeterHost, place: tuple[str, int], octets: bytes, invoke: int | None) -> None:
         if self._datagrams is None:
@@ -130,9 +131,21 @@ class PushOffice:
         self._waiting[key] = host, found
         try:
             self._datagrams.sendto(octets, place)
-            await asyncio.wait_for(found, CONFIRM_S)
+            await asyncio.wait_for(found, self.confirm_s)
         finally:
             self._waiting.pop(key, None)
+
+    async def _by_connection(self, host: MeterHost, place: tuple[str, int], octets: bytes, invoke: int | None) -> None:
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(*place), CONNECT_S)
+        try:
+            writer.write(octets)
+            await writer.drain()
+            if invoke is not None:
+                await asyncio.wait_for(_confirmed(host, reader, invoke), self.confirm_s)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     def confirmation(self, datagram: bytes) -> None:
         """Take an answer that came by datagram: whose it is only the keys tell."""
@@ -142,19 +155,6 @@ class PushOffice:
                 if not waiting.done() and _confirms(host, frame.apdu, invoke):
                     waiting.set_result(None)
                     return
-
-
-async def _by_connection(host: MeterHost, place: tuple[str, int], octets: bytes, invoke: int | None) -> None:
-    reader, writer = await asyncio.wait_for(asyncio.open_connection(*place), CONNECT_S)
-    try:
-        writer.write(octets)
-        await writer.drain()
-        if invoke is not None:
-            await asyncio.wait_for(_confirmed(host, reader, invoke), CONFIRM_S)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
 
 
 async def _confirmed(host: MeterHost, reader: asyncio.StreamReader, invoke: int) -> None:
