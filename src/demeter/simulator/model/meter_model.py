@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from demeter.protocols.dlms.axdr import decode_all, encode, encode_length
-from demeter.protocols.dlms.classes import DisconnectControl, ProfileGeneric, PushSetup
+from demeter.protocols.dlms.classes import DisconnectControl, ImageTransfer, ProfileGeneric, PushSetup
+from demeter.protocols.dlms.classes.commands.image import IMAGE
 from demeter.protocols.dlms.classes.commands.supply import RELAY
 from demeter.protocols.dlms.classes.commands.tariff import BILLING_RESET, RESET_SCRIPT
 from demeter.protocols.dlms.data import Data, Tag, null, octets, u32
@@ -27,11 +28,13 @@ from demeter.simulator.model.access import (
 from demeter.simulator.model.clock import clock_object
 from demeter.simulator.model.electricity import Electricity
 from demeter.simulator.model.events import event_objects
-from demeter.simulator.model.identity import FIRMWARE, nameplate_objects
+from demeter.simulator.model.firmware import ACTIVATION_SCRIPT, ACTIVATION_SCRIPTS, firmware_objects
+from demeter.simulator.model.identity import nameplate_objects
 from demeter.simulator.model.objects import PROFILE, CosemObject, data_object
 from demeter.simulator.model.pushes import DEVICE, PUSH_SCHEDULE, PUSH_SCRIPTS, push_objects, set_up
 from demeter.simulator.model.scripts import running, script_table
 from demeter.simulator.model.switching import CLOSE_SCRIPT, OPEN_SCRIPT, SWITCH_SCRIPTS, switching_objects
+from demeter.simulator.model.tariffs import tariff_objects
 from demeter.simulator.model.water import water_objects
 from demeter.simulator.pushing import ALERT, INSTANT, LOAD, Pushes
 from demeter.simulator.security import PUSH_SAP
@@ -144,7 +147,7 @@ class MeterModel:
         """Return what the meter measures and who it is."""
         meter = self._meter
         found: list[CosemObject] = [clock_object(meter)]
-        found += nameplate_objects(meter.config, meter.zone, lambda: FIRMWARE)
+        found += nameplate_objects(meter.config, meter.zone, lambda: meter.image.version)
         if meter.config.kind is MeterKind.WATER:
             return [*found, *water_objects(meter), *event_objects(meter, ())]
         electricity = Electricity(meter)
@@ -153,7 +156,8 @@ class MeterModel:
     def _operating(self) -> list[CosemObject]:
         """Return what the meter can be told to do."""
         switching = switching_objects(self._meter)
-        found = [*switching, self._billing_scripts(), *push_objects(self._pushes), self._push_scripts()]
+        found = [*switching, *tariff_objects(self._meter), *firmware_objects(self._meter), *push_objects(self._pushes)]
+        found += [self._billing_scripts(), self._activation_scripts(), self._push_scripts()]
         if switching:
             scripts = {
                 OPEN_SCRIPT: [running(DisconnectControl, RELAY, DisconnectControl.remote_disconnect)],
@@ -162,6 +166,10 @@ class MeterModel:
             found.append(script_table(SWITCH_SCRIPTS, scripts, self._run, self._write))
         counters = {1: lambda: u32(0), 4: lambda: u32(self._sent())}
         return [*found, *(data_object(f"0.0.43.1.{instance}.255", value) for instance, value in counters.items())]
+
+    def _activation_scripts(self) -> CosemObject:
+        actions = [running(ImageTransfer, IMAGE, ImageTransfer.image_activate)]
+        return script_table(ACTIVATION_SCRIPTS, {ACTIVATION_SCRIPT: actions}, self._run, self._write)
 
     def _push_scripts(self) -> CosemObject:
         scripts = {
