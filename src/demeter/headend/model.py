@@ -68,7 +68,7 @@ class Limits:
             Purpose.BACKFILL: 24,
             Purpose.RECOVERY: 16,
             Purpose.ON_DEMAND: 8,
-            Purpose.COMMAND: 16,
+            Purpose.COMMAND: 48,
         }
     )
     turn_s: float = 300

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import TypeVar
 
 from demeter.headend.control import database_errors
 from demeter.headend.operations import store
@@ -16,6 +18,14 @@ from demeter.runtime.database import Database, Scope
 from demeter.runtime.secrets import SecretBox
 
 REPORT_EVERY_S = 2.0
+THREADS = ThreadPoolExecutor(4, thread_name_prefix="commands")
+"""Threads of their own: a command does not wait for whatever else the process has in threads."""
+
+T = TypeVar("T")
+
+
+async def _committing(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(THREADS, work)
 
 
 class CommandBook:
@@ -34,7 +44,7 @@ class CommandBook:
             with database_errors(), self._database.unit_of_work(self._scope) as work:
                 return store.next_of(work, site_id, meter_id, now)
 
-        return await asyncio.to_thread(look)
+        return await _committing(look)
 
     async def next_due(self, meter_id: int) -> datetime | None:
         """Return when the first of a meter's open commands is due."""
@@ -43,7 +53,7 @@ class CommandBook:
             with database_errors(), self._database.unit_of_work(self._scope) as work:
                 return next((due for _, due in store.open_meters(work, meter_id)), None)
 
-        return await asyncio.to_thread(look)
+        return await _committing(look)
 
     async def move(
         self, command: Command, step: store.Move, *, sendable_until: datetime | None = None
@@ -57,7 +67,7 @@ class CommandBook:
                     PLANS[moved.kind].confirmed(work, self._secrets, moved)
                 return moved
 
-        return await asyncio.to_thread(commit)
+        return await _committing(commit)
 
     async def materials(self, command: Command) -> Mapping[str, bytes]:
         """Fetch what a command's arguments only name."""
@@ -66,7 +76,7 @@ class CommandBook:
             with database_errors(), self._database.unit_of_work(self._scope) as work:
                 return PLANS[command.kind].materials(work, self._secrets, command)
 
-        return await asyncio.to_thread(fetch)
+        return await _committing(fetch)
 
     def reports(self, command: Command) -> Reporter:
         """Return what takes the reports of a long command."""
@@ -79,7 +89,7 @@ class CommandBook:
             with database_errors(), self._database.unit_of_work(self._scope) as work:
                 store.report(work, command, progress)
 
-        await asyncio.to_thread(write)
+        await _committing(write)
 
 
 class Reporter:

@@ -198,7 +198,8 @@ class Conduct:
         if not self._sent and (hopeless or (self._connected and failure.kind is FailureKind.REFUSED)):
             outcome = Outcome.REFUSED if isinstance(failure, OperationRefused) else failure.kind.value
             return await self._end(Move(CommandState.FAILED, outcome, f"nothing was sent: {failure.message}"))
-        await self._means.book.move(command, Move(command.state, failure.kind.value, str(failure)))
+        if (command.outcome, command.detail) != (failure.kind.value, str(failure)):  # the same again is no news
+            await self._means.book.move(command, Move(command.state, failure.kind.value, str(failure)))
         pacing = self._means.pacing
         wait = timedelta(seconds=min(pacing.retry_s * 2 ** min(self._means.tries, 16), pacing.patience_s))
         return min(self._now() + wait, self._give_up_at() if self._sent else command.expires_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import uuid4
 
@@ -88,7 +88,8 @@ def _new_command(work: UnitOfWork, meter: estate.Meter, order: Order, life: time
     if start + life <= now:
         raise Invalid("the command would have expired already")
     arguments = json.dumps(checked(order), sort_keys=True)
-    asked = (order.kind, arguments, order.reason, str(order.not_before), str(order.expires_in), str(order.supersede))
+    begins = "" if order.not_before is None else order.not_before.astimezone(UTC).isoformat()
+    asked = (order.kind, arguments, order.reason, begins, str(order.expires_in), str(order.supersede))
     return store.NewCommand(
         meter.site_id,
         meter.id,
