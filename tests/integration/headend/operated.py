@@ -147,6 +147,8 @@ class OperatedMeter(PeerMeter):
                 self.requests += 1
                 if self.silent:
                     continue
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 answer = wrap(session.receive(frame.source, frame.apdu), frame.destination, frame.source)
                 commanded, self._commanded = self._commanded, False
                 if self._dropping:

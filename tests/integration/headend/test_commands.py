@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,9 +20,9 @@ from demeter.kernel import Conflict, Denied, Invalid, NotFound
 from demeter.protocols.dlms.classes import ControlMode, ControlState
 from demeter.runtime.database import Database, Scope, UnitOfWork, audit_entries
 from demeter.sdk import OperationKind
-from tests.integration.drivers.peer import listening
+from tests.integration.drivers.peer import electricity_meter, listening
 from tests.integration.headend.operated import OperatedMeter
-from tests.integration.headend.rig import QUIET, Rig, eventually, make_rig, running
+from tests.integration.headend.rig import QUIET, Rig, eventually, last_quarter, make_rig, running
 
 BRISK = Pacing(settle_s=0.2, look_every_s=0.02, retry_s=0.05, patience_s=0.2, arrive_s=0.2, look_after_s=1)
 CALENDAR = {
@@ -349,6 +350,24 @@ def test_a_command_for_later_waits_and_holds_up_nobody(rig: Rig) -> None:
     operated(rig, story)
 
 
+def test_a_command_goes_ahead_of_a_long_history(rig: Rig) -> None:
+    async def story() -> None:
+        held = 96 * 60
+        meter = OperatedMeter(buffers=electricity_meter(last_quarter(), held).buffers, delay_s=0.1)
+        async with listening(meter) as address:
+            meter_id = rig.add_meter("PEER-1", address)
+            limits = replace(QUIET, slice_rows=96, slices_per_turn=100)
+            async with running(rig.collector(limits, BRISK)):
+                await eventually(lambda: len(rig.store.stamps(meter_id)) > 0)
+                done = await told(rig, meter_id, OperationKind.DISCONNECT)
+                assert done.state is CommandState.CONFIRMED
+                assert len(rig.store.stamps(meter_id)) < held / 2
+                meter.delay_s = 0
+                await eventually(lambda: len(set(rig.store.stamps(meter_id))) == held)
+
+    asyncio.run(story())
+
+
 def test_another_meter_at_the_address_is_never_switched(rig: Rig) -> None:
     async def story() -> None:
         meter = OperatedMeter(serial="SOMEBODY-ELSE")
@@ -358,6 +377,19 @@ def test_another_meter_at_the_address_is_never_switched(rig: Rig) -> None:
                 done = await told(rig, meter_id, OperationKind.DISCONNECT)
         assert (done.state, done.outcome) == (CommandState.FAILED, "another meter answered")
         assert meter.commands == []
+
+    asyncio.run(story())
+
+
+def test_what_waits_for_a_meter_that_is_taken_out_of_use_fails(rig: Rig) -> None:
+    async def story() -> None:
+        meter_id = rig.add_meter("DEAD-1", "127.0.0.1:9")
+        asked = ask(rig, meter_id, OperationKind.DISCONNECT)
+        with working(rig) as work:
+            work.raw.execute("UPDATE estate.meter SET active = false WHERE id = %s", (meter_id,))
+        async with running(rig.collector(QUIET, BRISK)):
+            done = await ended(rig, asked)
+        assert (done.state, done.outcome) == (CommandState.FAILED, "not configured")
 
     asyncio.run(story())
 

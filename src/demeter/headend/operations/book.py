@@ -46,12 +46,12 @@ class CommandBook:
 
         return await _committing(look)
 
-    async def next_due(self, meter_id: int) -> datetime | None:
-        """Return when the first of a meter's open commands is due."""
+    async def next_due(self, meter_id: int) -> tuple[int, datetime] | None:
+        """Return a meter's site and when the first of its open commands is due; None when it has none."""
 
-        def look() -> datetime | None:
+        def look() -> tuple[int, datetime] | None:
             with database_errors(), self._database.unit_of_work(self._scope) as work:
-                return next((due for _, due in store.open_meters(work, meter_id)), None)
+                return next(((site_id, due) for site_id, _, due in store.open_meters(work, meter_id)), None)
 
         return await _committing(look)
 
@@ -122,5 +122,5 @@ def open_meters(database: Database) -> list[tuple[int, int, datetime]]:
     with database_errors():
         for organization_id in database.organization_ids():
             with database.unit_of_work(Scope.system(organization_id, ACTOR)) as work:
-                found += [(organization_id, meter_id, due) for meter_id, due in store.open_meters(work)]
+                found += [(organization_id, meter_id, due) for _, meter_id, due in store.open_meters(work)]
     return found

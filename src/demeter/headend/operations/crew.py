@@ -19,7 +19,15 @@ from demeter.kernel import Clock, Unavailable
 from demeter.runtime import logging
 from demeter.runtime.database import Database
 from demeter.runtime.secrets import SecretBox
-from demeter.sdk import Driver, FailureKind, MeterSession, OperatingSession, OperationKind, ReadFailure
+from demeter.sdk import (
+    Driver,
+    FailureKind,
+    MeterSession,
+    OperatingSession,
+    OperationKind,
+    ReadFailure,
+    unreported,
+)
 
 LONGEST_NAP_S = 1.0
 LOOK_AGAIN_S = 30.0
@@ -119,17 +127,28 @@ class Crew:
             self._put(meter_id, organization_id, again_at)
 
     async def _without_contact(self, book: CommandBook, meter_id: int) -> datetime | None:
-        """The meter is not spoken to any more: its commands expire by themselves."""
-        log.warning("a command waits for a meter that is not collected", meter_id=meter_id)
-        due = await book.next_due(meter_id)
-        return None if due is None else self._rigging.clock.now() + timedelta(seconds=LOOK_AGAIN_S)
+        """The meter is not spoken to any more: what waits for it fails, what was sent is looked for in vain."""
+        found = await book.next_due(meter_id)
+        if found is None:
+            return None
+        command = await book.next_of(found[0], meter_id, self._rigging.clock.now())
+        if command is None:
+            return found[1]
+
+        async def nobody(_command: Command) -> OperatingSession:
+            message = "the meter is out of use, or no driver speaks its protocol"
+            raise ReadFailure(FailureKind.NOT_CONFIGURED, message)
+
+        conduct = Conduct(command, Means(book, nobody, self._rigging.clock, self._pacing(command), {}, unreported))
+        return await conduct.run() or self._rigging.clock.now()
 
     async def _one_after_the_other(self, book: CommandBook, contact: Contact) -> datetime | None:
         target = contact.target
         while True:
             command = await book.next_of(target.site_id, target.meter_id, self._rigging.clock.now())
             if command is None:
-                return await book.next_due(target.meter_id)
+                found = await book.next_due(target.meter_id)
+                return None if found is None else found[1]
             again_at = await self._carry_out(book, contact, command)
             if again_at is not None and again_at > self._rigging.clock.now():
                 return again_at

@@ -127,15 +127,16 @@ def next_of(work: UnitOfWork, site_id: int, meter_id: int, now: datetime) -> Com
     )
 
 
-def open_meters(work: UnitOfWork, meter_id: int | None = None) -> list[tuple[int, datetime]]:
-    """Return the meters with open commands, each with when the first is due; all, or only one of them."""
+def open_meters(work: UnitOfWork, meter_id: int | None = None) -> list[tuple[int, int, datetime]]:
+    """Return the meters with open commands, each with its site and when the first is due; all, or only one of them."""
     only = "" if meter_id is None else " AND meter_id = %s"
     with work.raw.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(
-            f"SELECT meter_id, min(not_before) FROM headend.command WHERE ended_at IS NULL{only} GROUP BY meter_id",
+            "SELECT site_id, meter_id, min(not_before) FROM headend.command"
+            f" WHERE ended_at IS NULL{only} GROUP BY site_id, meter_id",
             () if meter_id is None else (meter_id,),
         )
-        return [(int(row[0]), row[1]) for row in cursor]
+        return [(row[0], row[1], row[2]) for row in cursor]
 
 
 @dataclass(frozen=True, slots=True)
