@@ -223,6 +223,9 @@ class Crew:
             self._tries.pop(command.id, None)
         else:
             self._tries[command.id] = self._tries.get(command.id, 0) + 1
+        if command.state.final:
+            told = {"command": command.id, "kind": str(command.kind), "meter": target.serial}
+            log.info("a command has ended", state=str(command.state), outcome=command.outcome, **told)
         now = self._rigging.clock.now()
         outcome, detail = (OK, "") if failure is None else (failure.kind.value, str(failure))
         session = Session(target.site_id, target.meter_id, Purpose.COMMAND, started, now, outcome, detail)

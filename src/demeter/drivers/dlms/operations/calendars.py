@@ -23,12 +23,15 @@ def name_octets(text: str) -> bytes:
     """Return a name as a meter keeps it.
 
     Raises:
-        Malformed: it is neither ASCII nor ``0x`` and hexadecimal digits.
+        Malformed: it is neither ASCII nor ``0x`` and hexadecimal digits, or would be read back as another text.
     """
     try:
-        return bytes.fromhex(text[len(HEX) :]) if text.startswith(HEX) else text.encode("ascii")
+        octets = bytes.fromhex(text[len(HEX) :]) if text.startswith(HEX) else text.encode("ascii")
     except ValueError:
         raise Malformed(f"a name is ASCII or {HEX} and hexadecimal digits, not {text!r}") from None
+    if name_text(octets) != text:
+        raise Malformed(f"the name {text!r} is written {name_text(octets)!r}")
+    return octets
 
 
 def name_text(octets: bytes) -> str:
