@@ -213,7 +213,7 @@ class Turn:
         period_s = contact.profiles[profile].period_s
         rows = contact.slice_rows.get(profile, self._limits.slice_rows)
         for part in slices(span.start, span.end, period_s, rows):
-            if budget == 0 or self._late():
+            if budget == 0 or contact.awaited or self._late():
                 self.more = True
                 contact.searched[profile] = part.start
                 return 0

@@ -14,6 +14,21 @@ from demeter.sdk.driver import (
     ReadFailure,
 )
 from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
+from demeter.sdk.operations import (
+    OperatingSession,
+    Operation,
+    OperationKind,
+    OperationRefused,
+    RelayState,
+    Report,
+    Rule,
+    Verdict,
+    Words,
+    achieved,
+    check_arguments,
+    judge,
+    unreported,
+)
 from demeter.sdk.push import (
     OpenedPush,
     Pushed,
@@ -41,6 +56,10 @@ __all__ = [
     "MeterSession",
     "Nameplate",
     "OpenedPush",
+    "OperatingSession",
+    "Operation",
+    "OperationKind",
+    "OperationRefused",
     "Profile",
     "PushFault",
     "PushFrame",
@@ -54,5 +73,14 @@ __all__ = [
     "ReadFailure",
     "ReadingKind",
     "ReadingType",
+    "RelayState",
+    "Report",
+    "Rule",
     "Series",
+    "Verdict",
+    "Words",
+    "achieved",
+    "check_arguments",
+    "judge",
+    "unreported",
 ]

@@ -13,6 +13,7 @@ from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.frames import ciphering_of, profile_frame
 from demeter.drivers.dlms.line_options import Transport
+from demeter.drivers.dlms.operations import PERFORMERS, Line
 from demeter.drivers.dlms.options import DlmsOptions
 from demeter.drivers.dlms.tables import (
     DAY_S,
@@ -40,7 +41,19 @@ from demeter.protocols.dlms.profile import (
     profile_columns,
 )
 from demeter.protocols.dlms.wrapper import wrap
-from demeter.sdk import Collected, Credentials, FailureKind, Nameplate, Profile, ReadFailure
+from demeter.sdk import (
+    Collected,
+    Credentials,
+    FailureKind,
+    Nameplate,
+    Operation,
+    OperationKind,
+    Profile,
+    ReadFailure,
+    Report,
+    Words,
+    unreported,
+)
 
 T = TypeVar("T")
 
@@ -71,7 +84,7 @@ NAMEPLATE = tuple(
 
 
 class DlmsSession:
-    """A :class:`demeter.sdk.MeterSession`; after a failure other than a refusal it is of no more use."""
+    """A :class:`demeter.sdk.OperatingSession`; after a failure other than a refusal it is of no more use."""
 
     def __init__(
         self,
@@ -303,6 +316,22 @@ class DlmsSession:
         from demeter.drivers.dlms.pushing.learning import push_objects
 
         return await push_objects(self)
+
+    def operations(self) -> frozenset[OperationKind]:
+        """Return the kinds of operations that can be performed."""
+        return frozenset(PERFORMERS)
+
+    async def observe(self, operation: Operation) -> Words:
+        """Read what shows the effect of an operation."""
+        return await PERFORMERS[operation.kind].observe(self._line(), operation)
+
+    async def perform(self, operation: Operation, seen: Words, report: Report = unreported) -> None:
+        """Do it; returns when the meter has said that it did."""
+        await PERFORMERS[operation.kind].perform(self._line(), operation, seen, report)
+
+    def _line(self) -> Line:
+        options = self._options
+        return Line(self.run, self._client, self._clock, ZoneInfo(options.zone), options.commodity)
 
     async def close(self) -> None:
         """Release the association and let the line go, also when cancelled meanwhile; never raises otherwise."""
