@@ -11,9 +11,9 @@ from demeter.simulator.fleet import (
     Transport,
     fleet_from_record,
     fleet_record,
-    load_fleet,
     save_fleet,
 )
+from demeter.simulator.fleet_file import EXAMPLE, FleetFileError, load_fleet, parse_fleet
 from demeter.simulator.image import firmware_image
 from demeter.simulator.push_config import PushConfig, PushForm, PushTransport
 from demeter.simulator.security import SecurityConfig
@@ -21,10 +21,12 @@ from demeter.simulator.simulation import Address, Simulation
 from demeter.simulator.society import housing_society
 
 __all__ = [
+    "EXAMPLE",
     "Address",
     "Fault",
     "FaultKind",
     "FleetConfig",
+    "FleetFileError",
     "LoadConfig",
     "MeterConfig",
     "MeterKind",
@@ -41,5 +43,6 @@ __all__ = [
     "fleet_record",
     "housing_society",
     "load_fleet",
+    "parse_fleet",
     "save_fleet",
 ]

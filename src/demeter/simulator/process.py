@@ -20,7 +20,7 @@ from pathlib import Path
 import uvloop
 
 from demeter.kernel import DemeterError
-from demeter.simulator.fleet import load_fleet
+from demeter.simulator.fleet_file import load_fleet
 from demeter.simulator.simulation import Simulation
 
 
