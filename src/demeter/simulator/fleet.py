@@ -85,6 +85,7 @@ class MeterConfig:
     ``physical_address``: the meter's own on an HDLC line (0: none).
     ``relay``: whether it has a load switch; None: a directly connected electricity meter has one; ``control_mode``: the
     mode of the switch. ``limit_w`` and ``limit_over_s``: the load limit it begins with (0: none).
+    ``max_pdu``: the longest APDU it receives, in octets.
     ``hdlc_window`` and ``hdlc_frame``: the most frames and octets it takes over HDLC. ``zone``: its own, if not the
     fleet's. ``image_block_size``: octets of a firmware block; ``image_seconds``: how long verification and activation
     take each.
@@ -118,6 +119,7 @@ class MeterConfig:
     limit_over_s: int = 60
     image_block_size: int = 512
     image_seconds: int = 0
+    max_pdu: int = 1024
     hdlc_window: int = 7
     hdlc_frame: int = 2030
     zone: str = ""

@@ -54,16 +54,27 @@ class Line(Protocol):
 class ChangingKeys(MeterKeys):
     """The keys of a meter that notes every change of them."""
 
-    __slots__ = ("_changed",)
+    __slots__ = ("_changed", "changes")
 
     def __init__(self, settings: ServerSettings, counters: Counters, changed: Callable[[], None]) -> None:
         super().__init__(settings, counters)
         self._changed = changed
+        self.changes = 0
 
     def replace(self, new: Mapping[KeyId, bytes]) -> None:
         """Take new keys; as :meth:`MeterKeys.replace`."""
         super().replace(new)
+        self.changes += 1
         self._changed()
+
+
+@dataclass(slots=True)
+class PushCount:
+    """How the pushes of one meter went."""
+
+    sent: int = 0
+    confirmed: int = 0
+    failed: int = 0
 
 
 class MeterHost:
@@ -88,18 +99,23 @@ class MeterHost:
             password=config.password,
             public_objects=OPEN_OBJECTS,
             push=config.push,
+            max_pdu=config.max_pdu,
         )
         self.keys = ChangingKeys(self._settings, counters, lambda: meter.noted(GLOBAL_KEYS))
         self._wrong_keys: MeterKeys | None = None
         self.pushes = Pushes(meter)
         self._pushed = 0
+        self.count = PushCount()
+        if config.push.destination:
+            set_up(self.pushes)
         self.changed: Callable[[MeterHost], None] = lambda _host: None
 
     @property
     def model(self) -> MeterModel:
         """The meter's objects, built when they are first needed."""
         if self._model is None:
-            set_up(self.pushes)
+            if not self.pushes.points:
+                set_up(self.pushes)
             self._model = MeterModel(
                 self.meter, self.pushes, lambda: self.keys.counters.sent, lambda: self.changed(self)
             )
@@ -113,11 +129,10 @@ class MeterHost:
 
     def restless(self) -> bool:
         """Tell whether the meter has anything to do by itself: pushes, or a limit to keep."""
-        return self.pushes.active or bool(self.meter.config.push.destination) or not self.meter.limiter.idle
+        return self.pushes.active or not self.meter.limiter.idle
 
     def tick(self) -> None:
         """Do what is due."""
-        _ = self.model
         self.meter.advance()
         self.pushes.by_schedule()
 

@@ -58,6 +58,7 @@ _PLAIN: Final[dict[str, Check]] = {
     "limit_over_s": duration(0, _DAY_S),
     "image_block_size": whole(16, 60_000),
     "image_seconds": duration(0, _DAY_S),
+    "max_pdu": whole(64, 65_535),
     "hdlc_window": whole(1, 7),
     "hdlc_frame": whole(32, 2030),
 }
