@@ -15,6 +15,7 @@ from demeter.runtime.database import Database
 from demeter.sdk import Credentials
 from demeter.simulator import FleetConfig, LoadConfig, MeterConfig, MeterKind, Simulation
 from demeter.simulator.push_config import PushConfig, PushForm, PushTransport
+from demeter.simulator.pushing import INSTANT, LOAD
 from tests.integration.headend.pushing import Listening, listening
 from tests.integration.headend.rig import QUIET, Rig, eventually, make_rig, running
 
@@ -86,10 +87,14 @@ def test_a_simulated_push_is_understood_stored_and_confirmed(
                     "DM1", f"{place.host}:{place.port}", keys=secrets(config), client_title=HEAD_END, **plain
                 )
                 await read_once(rig, push)
+                host = simulation.hosts["m"]
                 async with asyncio.timeout(60):
                     await simulation.office.idle()
-                count = simulation.office.counts["m"]
-                assert (count.sent, count.confirmed, count.failed) == (2, 2, 0)
+                    await asyncio.sleep(0.8)  # until the listener has looked again what the meter told
+                    assert host.pushes.push(INSTANT)
+                    assert host.pushes.push(LOAD)
+                    await simulation.office.idle()
+                assert (host.count.sent, host.count.confirmed, host.count.failed) == (4, 4, 0)
             frames = [frame for frame in push.journal(meter) if frame.codec == "dlms/push"]
             assert {reason for _, reason, _ in push.quarantine()} <= {"unknown sender"}
             keys = Credentials(secrets(config))
