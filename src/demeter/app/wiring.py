@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from demeter.headend import DatabaseCounters
 from demeter.kernel import Unavailable
 from demeter.runtime import plugins
 from demeter.runtime.config import Settings
@@ -24,8 +25,12 @@ class Wiring:
     database: Database
     secrets: SecretBox
 
-    def drivers(self, counters: CounterStore) -> dict[str, Driver]:
-        """Return one instance of every installed driver, by protocol word; all keep their counters in one place."""
+    def drivers(self, counters: CounterStore | None = None) -> dict[str, Driver]:
+        """Return one instance of every installed driver, by protocol word.
+
+        All keep their invocation counters in one place: the database, unless another is named.
+        """
+        counters = counters or DatabaseCounters(self.database)
         return {name: made(counters=counters) for name, made in plugins.load_all("demeter.drivers").items()}
 
     def decoders(self) -> dict[str, Decoder]:
