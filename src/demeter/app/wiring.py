@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from demeter.headend import DatabaseCounters
 from demeter.kernel import Unavailable
 from demeter.runtime import plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
 from demeter.runtime.secrets import MasterKey, SecretBox
-from demeter.sdk import Decoder, Driver
+from demeter.sdk import CounterStore, Decoder, Driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,13 @@ class Wiring:
     database: Database
     secrets: SecretBox
 
-    def drivers(self) -> dict[str, Driver]:
-        """Return one instance of every installed driver, by protocol word."""
-        return {name: made() for name, made in plugins.load_all("demeter.drivers").items()}
+    def drivers(self, counters: CounterStore | None = None) -> dict[str, Driver]:
+        """Return one instance of every installed driver, by protocol word.
+
+        All keep their invocation counters in one place: the database, unless another is named.
+        """
+        counters = counters or DatabaseCounters(self.database)
+        return {name: made(counters=counters) for name, made in plugins.load_all("demeter.drivers").items()}
 
     def decoders(self) -> dict[str, Decoder]:
         """Return one instance of every installed decoder, by codec name."""

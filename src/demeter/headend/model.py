@@ -87,7 +87,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A meter to be read: where, with which secrets, and whose it is."""
+    """A meter to be read: where, with which secrets, and whose it is. ``trouble``: why it cannot be called at all."""
 
     meter_id: int
     site_id: int
@@ -98,6 +98,7 @@ class Target:
     commissioned_at: datetime
     endpoint: Endpoint
     credentials: Credentials
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +246,7 @@ HOPELESS = frozenset(
         FailureKind.NOT_CONFIGURED,
         FailureKind.WRONG_METER,
         FailureKind.REPLAYED,
+        FailureKind.IMPLAUSIBLE_COUNTER,
     }
 )
 """Failures that waiting alone does not heal; asking often may even lock the meter."""

@@ -37,6 +37,7 @@ CONFIRMED = 1 << 30
 _SILENCING = (FaultKind.OFFLINE, FaultKind.UNPUSHED)
 
 PUSH_MODES = {PushForm.GENERAL_GLO: CipherMode.GENERAL_GLO, PushForm.GENERAL_CIPHERING: CipherMode.GENERAL}
+_SECONDS_A_REQUEST = 10
 
 
 class Line(Protocol):
@@ -76,7 +77,10 @@ class MeterHost:
         # A meter never uses an invocation counter twice, not even after this process was killed: counters start from
         # the time, faster than any meter answers, and reach 32 bits in the year 2032.
         elapsed_s = max(meter.true_now_s() - _COUNTER_ORIGIN_S, 0)
-        counters = Counters(elapsed_s * _COUNTERS_A_SECOND & 0xFFFF_FFFF, 0)
+        # Nor does it accept one twice: what it says to have received begins with the time as well, faster than a
+        # head-end asks in the long run, and so slowly that a pause of years is no leap to be doubted.
+        received = elapsed_s // _SECONDS_A_REQUEST
+        counters = Counters(elapsed_s * _COUNTERS_A_SECOND & 0xFFFF_FFFF, received)
         self._answers = 0
         self._last_answer = b""
         config = meter.config
