@@ -186,6 +186,15 @@ def count_dirty(connection: Connection) -> int:
     return int(row[0])
 
 
+def dirty_waiting(connection: Connection) -> tuple[int, int]:
+    """Return how many entries wait, and the age of the oldest in seconds."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(marked_at)), 0)::int FROM readings.dirty"
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
 def clear_dirty(connection: Connection, taken: Sequence[Dirty]) -> None:
     """Remove claimed entries."""
     connection.execute(
