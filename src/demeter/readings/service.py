@@ -66,14 +66,13 @@ def _read_site(work: UnitOfWork, zone: str, of_site: list[Channel], span: Span) 
     site_id, ids = of_site[0].site_id, [c.id for c in of_site]
     margin = timedelta(days=MARGIN_DAYS)
     first, last = (span.start - margin).date(), (span.end + margin).date()
+    # The inbox first: a fold between two statements moves readings from it to the others, never back.
+    waiting = narrow.inbox(work.raw, site_id, ids, span.start, span.end)
     stored = block_store.by_days(work.raw, site_id, ids, first, last)
     rows: dict[int, list[block_store.Stored]] = {one.id: [] for one in of_site}
     for row in stored:
         rows[row.channel_id].append(row)
-    loose = [
-        narrow.inbox(work.raw, site_id, ids, span.start, span.end),
-        narrow.spots(work.raw, site_id, ids, span.start, span.end),
-    ]
+    loose = [waiting, narrow.spots(work.raw, site_id, ids, span.start, span.end)]
     found = {}
     for one in of_site:
         parts = [_block_columns(Grid.of(one.reading_type, zone), rows[one.id])]
