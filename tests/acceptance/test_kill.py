@@ -71,7 +71,7 @@ def test_no_acknowledged_reading_is_lost_or_doubled(tmp_path: Path) -> None:
         electricity = [m for m in running.fleet.meters if m.smart and m.commodity is Commodity.ELECTRICITY]
         assert check_acknowledged(running) >= len(electricity) * 45 * 96
         check_self_reads(running, resident.acknowledged)
-        with running.wiring.database.unit_of_work(running.scope) as work:
+        with running.wiring.database.unit_of_work(running.scope, snapshot=True) as work:
             decode = frame_decoder(running.wiring, work)
             assert readings.verify_blocks(work, running.society.site_id, decode) == []
         worked_in = wait_for(lambda: not dirty(running), WORKED_IN_WITHIN_S, "everything to be worked in")

@@ -144,7 +144,7 @@ def explain(
     """Prove a service point's month, given by its first day.
 
     Args:
-        work: the unit of work.
+        work: the unit of work; a snapshot, else what arrives meanwhile looks like a difference.
         service_point_id: whose number.
         month: the first day of the month.
         decoders: by codec name.

@@ -126,7 +126,8 @@ def verify_blocks(
 ) -> list[Mismatch]:
     """Compare everything stored for a site with what its frames and edits give; empty: all is as it must be.
 
-    Live readings still in the inbox are joined in. Where retention dropped frames, their readings are reported as
+    Live readings still in the inbox are joined in. The unit of work should be a snapshot: else what arrives meanwhile
+    looks like a mismatch. Where retention dropped frames, their readings are reported as
     not given by any frame.
 
     Raises:

@@ -1,16 +1,14 @@
 """An acknowledged reading is there at every moment, also while the inbox is folded into blocks."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
 from demeter import readings
 from demeter.ingest import IngestWriter
 from demeter.kernel import Span
-from demeter.runtime.database import Database, UnitOfWork
+from demeter.runtime.database import Database
+from tests.interleaving import before_statement
 from tests.plain_frames import INDEX, ON_DEMAND, WH, delivery, series
 from tests.provision import Place, meter, place
 
@@ -21,25 +19,6 @@ STATEMENTS = 8  # more than a read has
 @pytest.fixture
 def at(database: Database) -> Place:
     return place(database)
-
-
-@contextmanager
-def before_statement(work: UnitOfWork, number: int, happens: Callable[[], object]) -> Iterator[None]:
-    """Let something happen right before the unit of work's statement ``number``, counted from 0."""
-    left = [number]
-
-    class Interrupted(psycopg.Cursor):
-        def execute(self, *given, **named):
-            if left[0] == 0:
-                happens()
-            left[0] -= 1
-            return super().execute(*given, **named)
-
-    work.raw.cursor_factory = Interrupted
-    try:
-        yield
-    finally:
-        work.raw.cursor_factory = psycopg.Cursor
 
 
 @pytest.mark.parametrize("kind", [WH, INDEX, ON_DEMAND], ids=["intervals", "registers", "on demand"])

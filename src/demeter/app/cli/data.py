@@ -34,11 +34,13 @@ OrganizationOption = Annotated[str, typer.Option("--organization", help="Needed 
 
 
 @contextmanager
-def working(context: typer.Context, organization: str = "") -> Iterator[tuple[Wiring, UnitOfWork]]:
+def working(
+    context: typer.Context, organization: str = "", *, snapshot: bool = False
+) -> Iterator[tuple[Wiring, UnitOfWork]]:
     """Open the installation and a unit of work as the machine's owner, in the one (or named) organization."""
     with opened(context.obj) as wiring:
         scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
-        with wiring.database.unit_of_work(scope) as work:
+        with wiring.database.unit_of_work(scope, snapshot=snapshot) as work:
             yield wiring, work
 
 
@@ -160,7 +162,7 @@ def explain(
 ) -> None:
     """Prove a month's number: walk from it to days, intervals, edits and raw frames, and derive it again from those."""
     first_day = month_first(month)
-    with working(context, organization) as (wiring, work):
+    with working(context, organization, snapshot=True) as (wiring, work):
         place = _site(work, site) if site else None
         point = estate.service_point_of(work, unit, commodity, place.id if place else None)
         keys = keys_of_meters(wiring.secrets, work)
