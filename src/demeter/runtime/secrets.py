@@ -13,8 +13,10 @@ import os
 import secrets
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,6 +26,10 @@ from demeter.runtime.database import UnitOfWork
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
+SEALED = (
+    "runtime.secret s JOIN runtime.data_key k ON k.organization_id = s.organization_id AND k.version = data_key_version"
+)
+NEWEST_KEY = "SELECT version, wrapped FROM runtime.data_key WHERE organization_id = %s ORDER BY version DESC LIMIT 1"
 
 
 class MasterKey:
@@ -94,7 +100,8 @@ class SecretBox:
 
     def __init__(self, master: MasterKey) -> None:
         self._master = master
-        self._data_keys: dict[tuple[int, int], AESGCM] = {}
+        # By their wrapped bytes, never by number: a transaction that made a key may be rolled back.
+        self._data_keys: dict[tuple[int, bytes], AESGCM] = {}
 
     def seal(self, work: UnitOfWork, subject: str, name: str, value: bytes) -> int:
         """Store a new version of the secret ``name`` of ``subject`` (``meter:12``) and return its version.
@@ -108,9 +115,9 @@ class SecretBox:
             (organization, subject, name),
         ).fetchone()
         version = int(found[0] if found else 0) + 1
-        key_version = self._newest_data_key(work)
+        key_version, wrapped = self._newest_data_key(work)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = nonce + self._cipher(work, key_version).encrypt(nonce, value, _bound(subject, name, version))
+        sealed = nonce + self._cipher(organization, wrapped).encrypt(nonce, value, _bound(subject, name, version))
         work.raw.execute(
             "INSERT INTO runtime.secret (organization_id, subject, name, version, data_key_version, sealed)"
             " VALUES (%s, %s, %s, %s, %s, %s)",
@@ -123,12 +130,12 @@ class SecretBox:
 
         Raises:
             NotFound: there is no such secret.
-            Unavailable: the master key does not fit.
+            Unavailable: the master key does not fit, or the value was changed or moved in the database.
         """
         row = work.raw.execute(
-            "SELECT version, data_key_version, sealed FROM runtime.secret"
-            " WHERE organization_id = %s AND subject = %s AND name = %s AND version = coalesce(%s, version)"
-            " ORDER BY version DESC LIMIT 1",
+            f"SELECT s.version, wrapped, sealed FROM {SEALED}"
+            " WHERE s.organization_id = %s AND subject = %s AND name = %s AND s.version = coalesce(%s, s.version)"
+            " ORDER BY s.version DESC LIMIT 1",
             (work.scope.organization_id, subject, name, version),
         ).fetchone()
         if row is None:
@@ -136,27 +143,35 @@ class SecretBox:
         return self._unseal(work, subject, name, (row[0], row[1], row[2]))
 
     def open_all(self, work: UnitOfWork, subject_prefix: str) -> dict[str, dict[str, bytes]]:
-        """Return the newest version of every secret whose subject starts with the prefix, in one round trip."""
+        """Return the newest version of every secret whose subject starts with the prefix, in one round trip.
+
+        Raises:
+            Unavailable: as :meth:`open`.
+        """
         rows = work.raw.execute(
-            "SELECT DISTINCT ON (subject, name) subject, name, version, data_key_version, sealed FROM runtime.secret"
-            " WHERE organization_id = %s AND starts_with(subject, %s) ORDER BY subject, name, version DESC",
+            f"SELECT DISTINCT ON (subject, name) subject, name, s.version, wrapped, sealed FROM {SEALED}"
+            " WHERE s.organization_id = %s AND starts_with(subject, %s) ORDER BY subject, name, s.version DESC",
             (work.scope.organization_id, subject_prefix),
         ).fetchall()
         opened: dict[str, dict[str, bytes]] = defaultdict(dict)
-        for subject, name, version, key_version, sealed in rows:
-            opened[subject][name] = self._unseal(work, subject, name, (version, key_version, sealed))
+        for subject, name, *row in rows:
+            opened[subject][name] = self._unseal(work, subject, name, row)
         return dict(opened)
 
     def open_versions(self, work: UnitOfWork, subject: str) -> dict[str, list[bytes]]:
-        """Return every version of every secret of one subject by name, the newest first."""
+        """Return every version of every secret of one subject by name, the newest first.
+
+        Raises:
+            Unavailable: as :meth:`open`.
+        """
         rows = work.raw.execute(
-            "SELECT name, version, data_key_version, sealed FROM runtime.secret"
-            " WHERE organization_id = %s AND subject = %s ORDER BY name, version DESC",
+            f"SELECT name, s.version, wrapped, sealed FROM {SEALED}"
+            " WHERE s.organization_id = %s AND subject = %s ORDER BY name, s.version DESC",
             (work.scope.organization_id, subject),
         ).fetchall()
         opened: dict[str, list[bytes]] = defaultdict(list)
-        for name, version, key_version, sealed in rows:
-            opened[name].append(self._unseal(work, subject, name, (version, key_version, sealed)))
+        for name, *row in rows:
+            opened[name].append(self._unseal(work, subject, name, row))
         return dict(opened)
 
     def newest_versions(self, work: UnitOfWork, subject_prefix: str, name: str) -> dict[str, int]:
@@ -168,34 +183,37 @@ class SecretBox:
         ).fetchall()
         return {str(subject): int(version) for subject, version in rows}
 
-    def _unseal(self, work: UnitOfWork, subject: str, name: str, row: tuple[int, int, bytes]) -> bytes:
-        version, key_version, sealed = row
-        cipher = self._cipher(work, key_version)
-        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(subject, name, version))
+    def _unseal(self, work: UnitOfWork, subject: str, name: str, row: Sequence[Any]) -> bytes:
+        version, wrapped, sealed = row
+        cipher = self._cipher(work.scope.organization_id, wrapped)
+        try:
+            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(subject, name, version))
+        except InvalidTag as error:
+            raise Unavailable(
+                f"the {name} of {subject} does not open: it was changed or moved in the database",
+                code="secret_damaged",
+                hint="Enter it again, or restore the database from your backup.",
+            ) from error
 
-    def _newest_data_key(self, work: UnitOfWork) -> int:
+    def _newest_data_key(self, work: UnitOfWork) -> tuple[int, bytes]:
+        """Return the version of the organization's newest data key and the wrapped key, made if there is none."""
         organization = work.scope.organization_id
-        row = work.raw.execute(
-            "SELECT max(version) FROM runtime.data_key WHERE organization_id = %s", (organization,)
-        ).fetchone()
-        if row and row[0]:
-            return int(row[0])
-        wrapped = self._master.wrap(secrets.token_bytes(KEY_BYTES), str(organization).encode())
-        work.raw.execute(
-            "INSERT INTO runtime.data_key (organization_id, version, wrapped) VALUES (%s, 1, %s)"
-            " ON CONFLICT DO NOTHING",  # another transaction may have made the first key meanwhile: theirs counts
-            (organization, wrapped),
-        )
-        return 1
+        row = work.raw.execute(NEWEST_KEY, (organization,)).fetchone()
+        if row is None:
+            wrapped = self._master.wrap(secrets.token_bytes(KEY_BYTES), str(organization).encode())
+            work.raw.execute(
+                "INSERT INTO runtime.data_key (organization_id, version, wrapped) VALUES (%s, 1, %s)"
+                " ON CONFLICT DO NOTHING",  # another transaction may have made the first key meanwhile: theirs counts
+                (organization, wrapped),
+            )
+            row = work.raw.execute(NEWEST_KEY, (organization,)).fetchone()
+        assert row is not None
+        return int(row[0]), bytes(row[1])
 
-    def _cipher(self, work: UnitOfWork, version: int) -> AESGCM:
-        place = (work.scope.organization_id, version)
+    def _cipher(self, organization_id: int, wrapped: bytes) -> AESGCM:
+        place = organization_id, wrapped
         if place not in self._data_keys:
-            row = work.raw.execute(
-                "SELECT wrapped FROM runtime.data_key WHERE organization_id = %s AND version = %s", place
-            ).fetchone()
-            assert row is not None
-            self._data_keys[place] = AESGCM(self._master.unwrap(row[0], str(place[0]).encode()))
+            self._data_keys[place] = AESGCM(self._master.unwrap(wrapped, str(organization_id).encode()))
         return self._data_keys[place]
 
 
