@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from demeter.kernel import Quality
 from demeter.readings.blocks import BlockSet, Contest, Points, assemble
 from demeter.readings.encoding import copy_blocks
-from demeter.readings.lattice import State, differs, join, join_groups
+from demeter.readings.lattice import Int64s, State, differs, join, join_groups
 from demeter.readings.model import Channel
 from demeter.readings.slots import DAY_S, Grid, number_day
 from demeter.readings.store import blocks as block_store
@@ -252,9 +252,10 @@ def _block_log(
         incoming = State(blocks.state.values[rows], blocks.state.quality[rows])
         joined = join(old.state, incoming)
         changed = differs(joined, old.state) & (old.state.quality > 0)
-        for i, slot in zip(*(axis.tolist() for axis in np.nonzero(changed)), strict=True):
+        at, slots = np.nonzero(changed)
+        frames = _frames_of(points, blocks, rows[at], slots) if at.size else at
+        for i, slot, frame in zip(at.tolist(), slots.tolist(), frames.tolist(), strict=True):
             first = (int(old.state.values[i, slot]), int(old.state.quality[i, slot]))
-            frame = _frame_of(points, blocks, int(rows[i]), slot)
             rival = (int(incoming.values[i, slot]),)
             log.append(_replaced(old, i, slot, first, joined, frame, rival))
     return log
@@ -288,10 +289,18 @@ def reason(old: tuple[int, int], new: tuple[int, int], rivals: tuple[int, ...]) 
     return f"of two {Quality(new[1]).word} readings the smaller stays"
 
 
-def _frame_of(points: Points, blocks: BlockSet, row: int, slot: int) -> int:
-    index = next(i for i, c in enumerate(points.channels) if c.id == blocks.channel_id[row])
-    hits = np.flatnonzero((points.slot == slot) & (points.channel == index) & (points.day == blocks.day[row]))
-    return int(points.frame[hits[-1]])
+def _frames_of(points: Points, blocks: BlockSet, rows: NDArray[np.intp], slots: NDArray[np.intp]) -> Int64s:
+    """Return the last frame of the batch that spoke of each of these slots (block row, slot); each has one."""
+    first, width = int(blocks.day.min()), blocks.state.values.shape[1]
+    days = int(blocks.day.max()) - first + 1
+    of_point = (points.channel.astype(np.int64) * days + points.day - first) * width + points.slot
+    order = np.argsort(of_point, kind="stable")
+    index = {channel.id: i for i, channel in enumerate(points.channels)}
+    channel = np.array([index[int(i)] for i in blocks.channel_id[rows]], np.int64)
+    wanted = (channel * days + blocks.day[rows] - first) * width + slots
+    hits = order[np.searchsorted(of_point[order], wanted, side="right") - 1]
+    frames: Int64s = points.frame[hits]
+    return frames
 
 
 def _put_spots(connection: Connection, points: Points) -> list[Replaced]:
