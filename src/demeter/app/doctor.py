@@ -16,7 +16,7 @@ import psycopg
 
 import demeter
 from demeter import readings
-from demeter.app.wiring import embedded
+from demeter.app.wiring import CONSUMERS, embedded
 from demeter.kernel import DemeterError
 from demeter.runtime import jobs, plugins
 from demeter.runtime.config import Settings
@@ -117,7 +117,7 @@ def _clock(database: Database) -> Iterator[Finding]:
 
 
 def _queue(database: Database) -> Iterator[Finding]:
-    waiting, age = health.outbox_waiting(database)
+    waiting, age = health.outbox_waiting(database, list(CONSUMERS))
     late = age > 300
     fix = "Is the worker running? demeter worker" if late else ""
     yield Finding("outbox", Verdict.WARN if late else Verdict.OK, f"{waiting} messages waiting, oldest {age} s", fix)

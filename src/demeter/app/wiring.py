@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from demeter.kernel import Unavailable
-from demeter.runtime import plugins
+from demeter.runtime import outbox, plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
 from demeter.runtime.secrets import MasterKey, SecretBox
 from demeter.sdk import Decoder, Driver
+
+CONSUMERS: outbox.Consumers = {}
+"""Who is told of what, by topic. Nobody yet: usage statements wait in the outbox for billing."""
 
 
 @dataclass(frozen=True, slots=True)

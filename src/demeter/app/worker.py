@@ -10,7 +10,7 @@ import procrastinate
 
 from demeter import headend, metering, readings
 from demeter.app.supervisor import end_with_parent
-from demeter.app.wiring import Wiring
+from demeter.app.wiring import CONSUMERS, Wiring
 from demeter.runtime import logging, outbox
 from demeter.runtime.database import Database
 from demeter.runtime.jobs import alone, job_app, put_back
@@ -32,9 +32,10 @@ def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
 
     periodic(EVERY_TEN_MINUTES, "readings.fold", readings.fold_inbox)
     periodic(EVERY_FEW_SECONDS, "metering.refresh", lambda database: metering.refresh(database, policy))
-    periodic(EVERY_FEW_SECONDS, "outbox.dispatch", lambda database: outbox.dispatch(database, {}))
+    periodic(EVERY_FEW_SECONDS, "outbox.dispatch", lambda database: outbox.dispatch(database, CONSUMERS))
     periodic(NIGHTLY, "readings.retain", lambda _: _forget_old_frames(wiring))
     periodic(NIGHTLY, "headend.prune", headend.prune_log)
+    periodic(NIGHTLY, "outbox.forget", outbox.forget_delivered)
     periodic(EVERY_QUARTER_MINUTE, "metering.watch", lambda database: metering.watch_offline(database, policy))
     _periodic(jobs, EVERY_MINUTE, "jobs.put_back", lambda: put_back(wiring.database))
 

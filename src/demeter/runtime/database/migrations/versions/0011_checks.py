@@ -1,4 +1,4 @@
-"""What waits says since when."""
+"""What waits says since when, and what nobody was told of waits again."""
 
 from alembic import op
 
@@ -9,6 +9,15 @@ DIRTY = """
 ALTER TABLE readings.dirty ADD COLUMN marked_at timestamptz NOT NULL DEFAULT now();
 """
 
+# There was no consumer before this revision: every message marked as published was told to nobody.
+OUTBOX = """
+UPDATE runtime.outbox SET published_at = NULL WHERE published_at IS NOT NULL;
+DROP INDEX runtime.outbox_waiting;
+CREATE INDEX outbox_waiting ON runtime.outbox (organization_id, topic, id) WHERE published_at IS NULL;
+CREATE INDEX outbox_delivered ON runtime.outbox (published_at) WHERE published_at IS NOT NULL;
+"""
+
 
 def upgrade() -> None:
     op.execute(DIRTY)
+    op.execute(OUTBOX)
