@@ -355,19 +355,35 @@ def _newest(connection: Connection, contributions: Sequence[Contribution]) -> di
     found = channel_store.newest(connection, list(channels.values())) if channels else {}
     for contribution in contributions:
         if len(contribution.series.at_s):
-            _move_on(found, contribution)
+            _move_on(found, _without_taken(connection, contribution, found.get(contribution.channel.id)))
     return found
+
+
+def _without_taken(connection: Connection, contribution: Contribution, present: Newest | None) -> Contribution:
+    """Leave out what an edit took away, where that may decide which reading is the newest."""
+    at_s = contribution.series.at_s
+    if present is None or present.taken_until is None or not present.measured_at < at_s.max() <= present.taken_until:
+        return contribution
+    channel = contribution.channel
+    taken = narrow.taken_away(connection, channel.site_id, channel.id, present.measured_at, present.taken_until)
+    kept = ~np.isin(at_s, taken)
+    series = contribution.series
+    left = Series(series.reading_type, at_s[kept], series.values[kept], series.quality[kept])
+    return replace(contribution, series=left)
 
 
 def _move_on(found: dict[int, Newest], contribution: Contribution) -> None:
     channel, series = contribution.channel, contribution.series
+    received = int(contribution.received_at.timestamp())
+    if not len(series.at_s):
+        found[channel.id].received_at = max(found[channel.id].received_at, received)
+        return
     at_s = int(series.at_s.max())
     there = np.flatnonzero(series.at_s == at_s)
     state = State(series.values[there], series.quality[there])
     if len(there) > 1:
         _, state = join_groups(np.zeros(len(there), np.int64), state)
     value, quality = int(state.values[0]), int(state.quality[0])
-    received = int(contribution.received_at.timestamp())
     present = found.get(channel.id)
     if present is None:
         found[channel.id] = Newest(channel.site_id, channel.id, channel.meter_id, at_s, received, value, quality)

@@ -17,7 +17,13 @@ CREATE INDEX outbox_waiting ON runtime.outbox (organization_id, topic, id) WHERE
 CREATE INDEX outbox_delivered ON runtime.outbox (published_at) WHERE published_at IS NOT NULL;
 """
 
+LATEST = """
+-- Up to which instant after measured_at edits took readings away: sent again, those are not the newest.
+ALTER TABLE readings.channel_latest ADD COLUMN taken_until timestamptz;
+"""
+
 
 def upgrade() -> None:
+    op.execute(LATEST)
     op.execute(DIRTY)
     op.execute(OUTBOX)
