@@ -23,7 +23,7 @@ import psycopg
 
 from demeter.ingest.model import Reason, Receipt, Refusal
 from demeter.ingest.steps import Batch, CredentialsOf, Item, run
-from demeter.ingest.store import KeptRefusals, keep_refusals
+from demeter.ingest.store import KeptRefusals, keep_refusals, meter_places
 from demeter.kernel import Unavailable
 from demeter.runtime.database import Database, Role
 from demeter.sdk import Decoder, Delivery
@@ -220,11 +220,16 @@ class IngestWriter:
         waiting = batch[0]
         refusal = Refusal(Reason.FAILED, f"{type(error).__name__}: {error}")
         with suppress(psycopg.Error):
-            connection = self._connected()
-            kept = KeptRefusals(waiting.organization_id, waiting.delivery.meter_id, None, (refusal,))
-            with connection.transaction():
-                keep_refusals(connection, [kept], self._database.clock.now())
+            self._keep(waiting, refusal)
         waiting.future.set_result(Receipt(waiting.delivery.meter_id, None, 0, 0, duplicate=False, refusals=(refusal,)))
+
+    def _keep(self, waiting: Waiting, refusal: Refusal) -> None:
+        connection, meter_id = self._connected(), waiting.delivery.meter_id
+        with connection.transaction():
+            place = meter_places(connection, [meter_id]).get(meter_id)
+            organization_id = place.organization_id if place else waiting.organization_id
+            kept = KeptRefusals(organization_id, meter_id, None, (refusal,))
+            keep_refusals(connection, [kept], self._database.clock.now())
 
     def _write(self, connection: psycopg.Connection[Any], items: list[Item]) -> list[Receipt]:
         return run(Batch(connection, self._database.clock, items, self._decoders, self._credentials, self._rooms))

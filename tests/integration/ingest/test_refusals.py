@@ -38,9 +38,12 @@ def values(database: Database, at: Place) -> dict[str, list[int]]:
 
 
 def test_an_unknown_meter_is_refused_and_the_sender_learns_it(database: Database, at: Place) -> None:
-    (receipt,) = IngestWriter(database).write_now([delivery(99, series(WH, START, [1]))])
+    unknown = delivery(99, series(WH, START, [1]))
+    (receipt,) = IngestWriter(database).write_now([unknown], at.organization_id)
     assert not receipt.accepted
-    assert [r.reason for r in receipt.refusals] == [Reason.UNKNOWN_METER]
+    assert [str(r) for r in receipt.refusals] == ["unknown meter: no meter 99"]
+    with database.unit_of_work(at.scope) as work:
+        assert [r.reason for r in ingest.refusals(work)] == [Reason.UNKNOWN_METER]
 
 
 def test_a_sender_cannot_deliver_for_anothers_meter(database: Database, at: Place, one: int) -> None:
@@ -164,6 +167,9 @@ def test_one_delivery_that_breaks_a_batch_does_not_take_the_others_with_it(
         receipts = [future.result(20) for future in futures]
     assert [r.accepted for r in receipts] == [True, False, True]
     assert receipts[1].refusals[0].reason is Reason.FAILED
+    assert str(receipts[1].refusals[0]).startswith("failed: TypeError: ")
+    with database.unit_of_work(at.scope) as work:
+        assert [(r.reason, r.frame_id) for r in ingest.refusals(work, one)] == [(Reason.FAILED, None)]
     assert values(database, at) == {"1.0.1.29.0.255 0": [1], "1.0.1.8.0.255 0": [9]}
 
 
