@@ -109,21 +109,23 @@ class SecretBox:
         Older versions stay, so that frames received under an old key can be decoded again.
         """
         organization = work.scope.organization_id
-        found = work.raw.execute(
-            "SELECT coalesce(max(version), 0) FROM runtime.secret"
-            " WHERE organization_id = %s AND subject = %s AND name = %s",
-            (organization, subject, name),
-        ).fetchone()
-        version = int(found[0] if found else 0) + 1
         key_version, wrapped = self._newest_data_key(work)
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = nonce + self._cipher(organization, wrapped).encrypt(nonce, value, _bound(subject, name, version))
-        work.raw.execute(
-            "INSERT INTO runtime.secret (organization_id, subject, name, version, data_key_version, sealed)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            (organization, subject, name, version, key_version, sealed),
-        )
-        return version
+        while True:
+            found = work.raw.execute(
+                "SELECT coalesce(max(version), 0) FROM runtime.secret"
+                " WHERE organization_id = %s AND subject = %s AND name = %s",
+                (organization, subject, name),
+            ).fetchone()
+            version = int(found[0] if found else 0) + 1
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            sealed = nonce + self._cipher(organization, wrapped).encrypt(nonce, value, _bound(subject, name, version))
+            made = work.raw.execute(
+                "INSERT INTO runtime.secret (organization_id, subject, name, version, data_key_version, sealed)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (organization, subject, name, version, key_version, sealed),
+            )
+            if made.rowcount:  # else somebody sealed the same one at this moment: the next version is ours
+                return version
 
     def open(self, work: UnitOfWork, subject: str, name: str, version: int | None = None) -> bytes:
         """Return a secret, its newest version unless one is named.
