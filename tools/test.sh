@@ -12,4 +12,6 @@ for server in wheel machine; do
   echo "== integration on the PostgreSQL of the $server"
   DEMETER_TEST_POSTGRES=$server $python -m pytest -q -n 2 tests/integration
 done
+sh tools/interop.sh
+$python -m pytest -q -n 2 tests/interop
 $python -m pytest -q tests/acceptance tests/browser
