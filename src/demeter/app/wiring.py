@@ -12,7 +12,7 @@ from demeter.kernel import Unavailable
 from demeter.runtime import outbox, plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
-from demeter.runtime.secrets import MasterKey, SecretBox
+from demeter.runtime.secrets import MasterKey, SecretBox, in_use
 from demeter.sdk import Decoder, Driver
 
 CONSUMERS: outbox.Consumers = {}
@@ -82,6 +82,7 @@ def opened(settings: Settings, *, create_key: bool = False) -> Iterator[Wiring]:
     make_data_dir(settings)
     database = Database(url)
     try:
+        create_key = create_key and not in_use(database)
         yield Wiring(settings, database, SecretBox(MasterKey.from_file(settings.key_file, create=create_key)))
     finally:
         database.close()

@@ -22,7 +22,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from demeter.kernel import Invalid, NotFound, Unavailable
-from demeter.runtime.database import UnitOfWork
+from demeter.runtime.database import Database, Role, UnitOfWork
+from demeter.runtime.files import sync_folder
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
@@ -93,6 +94,16 @@ def _make_key_file(path: Path) -> None:
         os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(file.name, path)
+    sync_folder(path.parent)
+
+
+def in_use(database: Database) -> bool:
+    """Tell whether the database holds data keys: then only the master key that wrapped them is of use, no new one."""
+    with database.connect(Role.OWNER) as connection:  # unscoped: asks for any organization's
+        there = connection.execute("SELECT to_regclass('runtime.data_key')").fetchone()
+        if there is None or there[0] is None:  # not set up yet
+            return False
+        return connection.execute("SELECT FROM runtime.data_key LIMIT 1").fetchone() is not None
 
 
 class SecretBox:
