@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
@@ -11,7 +12,7 @@ from demeter.kernel import NotFound, Span
 from demeter.readings.blocks import presence
 from demeter.readings.lattice import Bytes, Int64s, State, join_groups
 from demeter.readings.model import Channel, ChannelReadings, DayCount, Dirty, Latest, LogEntry
-from demeter.readings.slots import Grid, day_bounds, epoch_s, number_day
+from demeter.readings.slots import Grid, day_bounds, number_day
 from demeter.readings.store import blocks as block_store
 from demeter.readings.store import channels as channel_store
 from demeter.readings.store import narrow
@@ -114,7 +115,7 @@ def _joined(parts: Sequence[Part]) -> Part:
 
 def _within(one: Channel, zone: str, part: Part, span: Span) -> ChannelReadings:
     at_s, state = part
-    start, end = epoch_s(span.start), -int(-span.end.timestamp() // 1)
+    start, end = math.ceil(span.start.timestamp()), math.floor(span.end.timestamp())
     begins = at_s
     if one.reading_type.kind is ReadingKind.INTERVAL:
         begins = interval_starts(Grid.of(one.reading_type, zone), at_s)

@@ -308,3 +308,17 @@ def test_day_counts_tell_how_full_each_day_is(database: Database, at: Place) -> 
             if c.channel_id == one.id
         ]
         assert [(c.day.day, c.present, c.slots) for c in found] == [(28, 96, 96), (29, 92, 92), (30, 12, 96)]
+
+
+def test_a_span_between_two_seconds_holds_what_lies_in_it(database: Database, at: Place) -> None:
+    half = timedelta(milliseconds=500)
+    first, last = (datetime.fromtimestamp(stamp(k), UTC) for k in (3, 5))
+    with database.unit_of_work(at.scope) as work:
+        one = channel(work, at, INDEX)
+
+        def found(span: Span) -> list[int]:
+            return [int(at_s) for at_s in readings.read(work, [one], span)[one.id].at_s]
+
+        assert found(Span(first, last)) == [stamp(3), stamp(4), stamp(5)]
+        assert found(Span(first - half, last + half)) == [stamp(3), stamp(4), stamp(5)]
+        assert found(Span(first + half, last - half)) == [stamp(4)]
