@@ -15,9 +15,10 @@ from importlib.resources import files
 import psycopg
 
 import demeter
-from demeter.app.wiring import embedded
+from demeter import readings
+from demeter.app.wiring import CONSUMERS, embedded
 from demeter.kernel import DemeterError
-from demeter.runtime import plugins
+from demeter.runtime import jobs, plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, find_binaries, health, newest_revision, present_revision
 from demeter.runtime.secrets import MasterKey
@@ -93,6 +94,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     yield from _schema(database)
     yield from _clock(database)
     yield from _queue(database)
+    yield from _metering(database)
 
 
 def _schema(database: Database) -> Iterator[Finding]:
@@ -115,10 +117,21 @@ def _clock(database: Database) -> Iterator[Finding]:
 
 
 def _queue(database: Database) -> Iterator[Finding]:
-    waiting, age = health.outbox_waiting(database)
+    waiting, age = health.outbox_waiting(database, list(CONSUMERS))
     late = age > 300
     fix = "Is the worker running? demeter worker" if late else ""
     yield Finding("outbox", Verdict.WARN if late else Verdict.OK, f"{waiting} messages waiting, oldest {age} s", fix)
+
+
+def _metering(database: Database) -> Iterator[Finding]:
+    waiting, age = readings.dirty_waiting(database)
+    stopped = age > 300
+    fix = "Is the worker running? demeter worker; its log says what fails." if stopped else ""
+    detail = f"{waiting} changes to work in, oldest {age} s"
+    yield Finding("metering", Verdict.WARN if stopped else Verdict.OK, detail, fix)
+    stuck = jobs.late(database)
+    fix = "Is the worker running? demeter worker" if stuck else ""
+    yield Finding("jobs", Verdict.WARN if stuck else Verdict.OK, f"late: {', '.join(stuck) or 'none'}", fix)
 
 
 def _master_key(settings: Settings) -> Iterator[Finding]:

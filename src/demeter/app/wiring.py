@@ -10,11 +10,14 @@ from typing import Any
 
 from demeter.headend import DatabaseCounters
 from demeter.kernel import Unavailable
-from demeter.runtime import plugins
+from demeter.runtime import outbox, plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
-from demeter.runtime.secrets import MasterKey, SecretBox
+from demeter.runtime.secrets import MasterKey, SecretBox, in_use
 from demeter.sdk import CounterStore, Decoder, Driver
+
+CONSUMERS: outbox.Consumers = {}
+"""Who is told of what, by topic. Nobody yet: usage statements wait in the outbox for billing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def opened(settings: Settings, *, create_key: bool = False) -> Iterator[Wiring]:
     make_data_dir(settings)
     database = Database(url)
     try:
+        create_key = create_key and not in_use(database)
         yield Wiring(settings, database, SecretBox(MasterKey.from_file(settings.key_file, create=create_key)))
     finally:
         database.close()
