@@ -22,13 +22,13 @@ CHILDREN_END_WITHIN_S = 8  # they look for their supervisor every second; open r
 
 def prepare(settings: Settings) -> EmbeddedPostgres | None:
     """Start the private PostgreSQL if there is one, bring the schema up to date and make the master key."""
+    make_data_dir(settings)
     server = embedded(settings)
     database = Database(server.start() if server else settings.database_url)
     try:
         upgrade(database)
     finally:
         database.close()
-    make_data_dir(settings)
     MasterKey.from_file(settings.key_file, create=True)
     return server
 

@@ -20,7 +20,9 @@ MANUAL = ROOT / "docs/administration/README.md"
 def documented() -> dict[str, str]:
     """Return name → default of the manual's table of settings; ``| `a`, `b` | `1`, `2` | …`` are two of them."""
     found = {}
-    for names, defaults in re.findall(r"^\| (`[a-z_`, ]+`) \| ([^|]*) \|", MANUAL.read_text(encoding="utf-8"), re.M):
+    for names, defaults in re.findall(
+        r"^\| (`[a-z_`, ]+`) \|([^|]*)\|", MANUAL.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         words, values = re.findall(r"`([^`]+)`", names), re.findall(r"`([^`]+)`", defaults)
         found |= dict(zip(words, values or [""] * len(words), strict=True))
     return found

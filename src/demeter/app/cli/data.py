@@ -16,11 +16,12 @@ from demeter.app.cli import output
 from demeter.app.cli.explanation import explanation_text
 from demeter.app.cli.root import app
 from demeter.app.proof import keys_of_meters
-from demeter.app.wiring import Wiring, opened
+from demeter.app.wiring import Wiring, opened, writing
 from demeter.kernel import Commodity, Conflict, Invalid, NotFound
 from demeter.runtime.database import Scope, UnitOfWork
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
+FIRST_USER = "Begin with: demeter user add --organization NAME --create-organization --email ADDRESS --name NAME"
 site_app = typer.Typer(help="Sites.", no_args_is_help=True)
 meter_app = typer.Typer(help="Meters.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage statements: the hand-off to billing.", no_args_is_help=True)
@@ -46,13 +47,14 @@ def _organization(wiring: Wiring, name: str) -> int:
     if name:
         found = identity.organization_named(wiring.database, name)
         if found is None:
-            raise NotFound(f"no organization {name!r}")
+            known = ", ".join(identity.organization_names(wiring.database)) or "none yet"
+            raise NotFound(f"no organization {name!r}", hint=f"Organizations: {known}")
         return found
     ids = wiring.database.organization_ids()
     if len(ids) > 1:
         raise Conflict("there are several organizations", hint="Name one with --organization.")
     if not ids:
-        raise NotFound("there is no organization yet", hint="Try: demeter demo, or demeter user add.")
+        raise NotFound("there is no organization yet", hint=FIRST_USER)
     return ids[0]
 
 
@@ -61,7 +63,7 @@ def _site(work: UnitOfWork, name: str) -> estate.Site:
         return estate.site_named(work, name)
     sites = estate.sites(work)
     if not sites:
-        raise NotFound("there is no site yet", hint="Try: demeter demo.")
+        raise NotFound("there is no site yet", hint="Make one: demeter site add --name NAME --zone ZONE")
     if len(sites) > 1:
         known = ", ".join(s.name for s in sites)
         raise Invalid(f"there are {len(sites)} sites", hint=f"Name one with --site: {known}")
@@ -78,6 +80,32 @@ def site_list(context: typer.Context, organization: OrganizationOption = "", as_
         output.print_json(sites)
     else:
         output.print_table("Sites", ("id", "name", "zone"), [(s.id, s.name, s.zone) for s in sites])
+
+
+@site_app.command("add")
+@output.command
+def site_add(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--name")],
+    zone: Annotated[
+        str, typer.Option("--zone", help="IANA time zone of its days and months, for example Asia/Kolkata.")
+    ],
+    currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "INR",
+    locale: Annotated[str, typer.Option("--locale", help="How numbers and dates are written there.")] = "en-IN",
+    organization: OrganizationOption = "",
+    dry_run: output.DryRunFlag = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Make a site: a place with one time zone. Its buildings, units and meters come with `demeter estate import`."""
+    with opened(context.obj) as wiring:
+        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
+        with writing(wiring.database, scope, dry_run=dry_run) as work:
+            site_id = estate.create_site(work, name, zone, currency=currency, locale=locale)
+            work.audit("estate.site_added", f"site:{site_id}", {"name": name, "zone": zone})
+    if as_json:
+        output.print_json({"id": None if dry_run else site_id, "name": name, "zone": zone})
+    else:
+        output.say(f"The site {name} can be made." if dry_run else f"The site {name} is made.")
 
 
 @meter_app.command("list")
@@ -181,14 +209,39 @@ def user_add(
     name: Annotated[str, typer.Option("--name")],
     role: Annotated[str, typer.Option("--role")] = "organization_administrator",
     organization: OrganizationOption = "",
+    create_organization: Annotated[
+        bool, typer.Option("--create-organization", help="Make the organization named, which must not be there yet.")
+    ] = False,
+    dry_run: output.DryRunFlag = False,
+    as_json: output.JsonFlag = False,
 ) -> None:
-    """Add somebody who may sign in; prints a one-time password. Creates the organization named if there is none."""
-    with opened(context.obj, create_key=True) as wiring:
-        if organization and identity.organization_named(wiring.database, organization) is None:
-            identity.create_organization(wiring.database, organization)
-        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
-        password = identity.new_password()
-        with wiring.database.unit_of_work(scope) as work:
-            identity.create_user(work, email, name, role, password)
-    output.say(f"{name} may sign in as {email}. One-time password:")
-    typer.echo(password)
+    """Add somebody who may sign in; prints a one-time password."""
+    with opened(context.obj) as wiring:
+        owner = 0  # not made yet
+        if create_organization:
+            _require_new(wiring, organization)
+        else:
+            owner = _organization(wiring, organization)
+        identity.check_account(wiring.database, email, name, role)
+        password = None if dry_run else identity.new_password()
+        if password is not None:
+            owner = owner or identity.create_organization(wiring.database, organization)
+            with wiring.database.unit_of_work(Scope.system(owner, f"cli:{getpass.getuser()}")) as work:
+                identity.create_user(work, email, name, role, password)
+    if as_json:
+        output.print_json({"email": email, "name": name, "role": role, "password": password})
+    elif password is None:
+        output.say(f"{name} can be added as {email}.")
+    else:
+        output.say(f"{name} may sign in as {email}. One-time password:")
+        typer.echo(password)
+
+
+def _require_new(wiring: Wiring, organization: str) -> None:
+    """Refuse to make an organization that has no name or is there."""
+    if not organization:
+        raise Invalid("--create-organization makes the organization named", hint="Name it with --organization.")
+    if identity.organization_named(wiring.database, organization) is not None:
+        raise Conflict(
+            f"there is already an organization {organization!r}", hint="Leave --create-organization out to use it."
+        )
