@@ -38,12 +38,18 @@ OrganizationOption = Annotated[str, typer.Option("--organization", help="Needed 
 def working(context: typer.Context, organization: str = "") -> Iterator[tuple[Wiring, UnitOfWork]]:
     """Open the installation and a unit of work as the machine's owner, in the one (or named) organization."""
     with opened(context.obj) as wiring:
-        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
+        scope = Scope.system(organization_of(wiring, organization), f"cli:{getpass.getuser()}")
         with wiring.database.unit_of_work(scope) as work:
             yield wiring, work
 
 
-def _organization(wiring: Wiring, name: str) -> int:
+def organization_of(wiring: Wiring, name: str) -> int:
+    """Return the organization named, or the only one.
+
+    Raises:
+        NotFound: there is none of that name, or none at all.
+        Conflict: there are several and none was named.
+    """
     if name:
         found = identity.organization_named(wiring.database, name)
         if found is None:
@@ -58,7 +64,13 @@ def _organization(wiring: Wiring, name: str) -> int:
     return ids[0]
 
 
-def _site(work: UnitOfWork, name: str) -> estate.Site:
+def site_of(work: UnitOfWork, name: str) -> estate.Site:
+    """Return the site named, or the only one.
+
+    Raises:
+        NotFound: there is none of that name, or none at all.
+        Invalid: there are several and none was named.
+    """
     if name:
         return estate.site_named(work, name)
     sites = estate.sites(work)
@@ -87,9 +99,7 @@ def site_list(context: typer.Context, organization: OrganizationOption = "", as_
 def site_add(
     context: typer.Context,
     name: Annotated[str, typer.Option("--name")],
-    zone: Annotated[
-        str, typer.Option("--zone", help="IANA time zone of its days and months, for example Asia/Kolkata.")
-    ],
+    zone: Annotated[str, typer.Option("--zone", help="IANA time zone, for example Asia/Kolkata.")],
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "INR",
     locale: Annotated[str, typer.Option("--locale", help="How numbers and dates are written there.")] = "en-IN",
     organization: OrganizationOption = "",
@@ -98,7 +108,7 @@ def site_add(
 ) -> None:
     """Make a site: a place with one time zone. Its buildings, units and meters come with `demeter estate import`."""
     with opened(context.obj) as wiring:
-        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
+        scope = Scope.system(organization_of(wiring, organization), f"cli:{getpass.getuser()}")
         with writing(wiring.database, scope, dry_run=dry_run) as work:
             site_id = estate.create_site(work, name, zone, currency=currency, locale=locale)
             work.audit("estate.site_added", f"site:{site_id}", {"name": name, "zone": zone})
@@ -118,7 +128,7 @@ def meter_list(
 ) -> None:
     """List a site's meters with when they were last read, and why not."""
     with working(context, organization) as (_, work):
-        place = _site(work, site)
+        place = site_of(work, site)
         known = {meter.id: meter for meter in estate.meters(work, place.id)}
         rows = headend.meter_rows(work, place.id)
     if as_json:
@@ -155,7 +165,7 @@ def usage_export(
         raise Invalid(f"unknown format {file_format!r}", hint="Use --format csv or --format json.")
     first_day = month_first(month)
     with working(context, organization) as (_, work):
-        place = _site(work, site)
+        place = site_of(work, site)
         export = metering.usage_csv if file_format == "csv" else metering.usage_json
         sys.stdout.write(export(work, place.id, first_day))
 
@@ -189,7 +199,7 @@ def explain(
     """Prove a month's number: walk from it to days, intervals, edits and raw frames, and derive it again from those."""
     first_day = month_first(month)
     with working(context, organization) as (wiring, work):
-        place = _site(work, site) if site else None
+        place = site_of(work, site) if site else None
         point = estate.service_point_of(work, unit, commodity, place.id if place else None)
         keys = keys_of_meters(wiring.secrets, work)
         explanation = metering.explain(work, point.id, first_day, wiring.decoders(), keys)
@@ -221,7 +231,7 @@ def user_add(
         if create_organization:
             _require_new(wiring, organization)
         else:
-            owner = _organization(wiring, organization)
+            owner = organization_of(wiring, organization)
         identity.check_account(wiring.database, email, name, role)
         password = None if dry_run else identity.new_password()
         if password is not None:
