@@ -73,6 +73,7 @@ def refresh_dirty(work: UnitOfWork, policy: Policy | None = None, limit: int = 1
         where = site_map(work, site_id)
         touched = touched_targets(where, entries, local_day(where.site.zone, work.now()))
         compute(work, where, touched, policy)
+        use.announce(work, site_id, (point for point, _ in touched))
         if {flag.service_point_id for flag in use.flags(work, site_id, alarms=True)} & {point for point, _ in touched}:
             check_meters(work, where, policy or Policy())
         targets += len(touched)
@@ -199,6 +200,7 @@ def publish_due(work: UnitOfWork, policy: Policy | None = None, limit: int = 1_0
             _publish(work, site.id, draft, before.get((draft.service_point_id, draft.month)))
         if due:
             hand_off.drop_settled(work, site.id)
+            use.announce(work, site.id, (draft.service_point_id for draft in due))
         count += len(due)
     return count
 

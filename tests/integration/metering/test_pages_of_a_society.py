@@ -141,8 +141,8 @@ def test_reconciliation_excludes_by_name_and_shares_exactly(site):
 
 def test_usage_is_exported_as_csv_and_json(site):
     with site.work() as work:
-        rows = list(csv.DictReader(io.StringIO(metering.usage_csv(work, site.site_id, MARCH))))
-        content = json.loads(metering.usage_json(work, site.site_id, MARCH))
+        rows = list(csv.DictReader(io.StringIO(metering.usage_csv(metering.usage(work, site.site_id, MARCH)))))
+        content = json.loads(metering.usage_json(metering.usage(work, site.site_id, MARCH)))
     found = {(r["service_point"], r["commodity"]): r for r in rows}
     assert found["A-1204", "electricity"]["consumption"] == "312.480"
     assert found["B-0706", "water"]["flags"] == "leak"

@@ -6,7 +6,8 @@ what is there take ``--yes``.
 
 Exit codes: 0 ok · 1 failure (doctor: a line says fail; explain: something does not match; a question was answered no) ·
 2 usage · 3 not found · 4 not allowed · 5 conflict or invalid (also: it runs already, its port is taken) ·
-6 unreachable · 7 partial (what could be done or told was, something is left out) · 130 interrupted.
+6 unreachable · 7 partial (usage export: statements are missing; explain: readings are not worked in yet) ·
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import wraps
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar, cast
 
-import click
 import psycopg
 import sqlalchemy.exc
 import typer
@@ -56,25 +57,20 @@ MANNERS = {
 }
 
 
-def _manner(name: str) -> bool:
-    """Tell whether ``--name`` was given, to the command itself or to any of its parents."""
-    context = click.get_current_context(silent=True)
-    return context is not None and bool(context.meta.get(f"demeter.{name}"))
+_asked: ContextVar[frozenset[str]] = ContextVar("asked", default=frozenset())
 
 
-def _behave(asked: Mapping[str, bool]) -> None:
-    context = click.get_current_context(silent=True)
-    if context is None:
-        return
-    for name, given in asked.items():
-        context.meta[f"demeter.{name}"] = given or _manner(name)
-    if asked["verbose"] and context.obj is not None:  # the root logs as its settings say; this came after it
+def _behave(asked: frozenset[str], context: typer.Context | None) -> None:
+    """Keep what was asked for before or after the command's name; the root begins anew."""
+    begins = context is not None and context.parent is None
+    _asked.set(asked if begins else _asked.get() | asked)
+    if "verbose" in asked and context is not None and context.obj is not None:  # the root could not know yet
         logging.configure("debug", as_json=context.obj.log_json)
 
 
 def verbose() -> bool:
     """Tell whether everything is to be logged."""
-    return _manner("verbose")
+    return "verbose" in _asked.get()
 
 
 def plain(value: object) -> object:
@@ -107,12 +103,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(column)
     for row in rows:
         table.add_row(*(("—" if cell is None else escape(str(cell))) for cell in row))
-    (Console(color_system=None) if _manner("no_color") else Console()).print(table)
+    (Console(color_system=None) if "no_color" in _asked.get() else Console()).print(table)
 
 
 def say(message: str) -> None:
     """Write a message for the person at the keyboard to stderr, unless they asked for quiet."""
-    if not _manner("quiet"):
+    if "quiet" not in _asked.get():
         complain(message)
 
 
@@ -165,9 +161,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        asked = {name: bool(kwargs.pop(name, False)) for name in MANNERS}
+        asked = frozenset(name for name in MANNERS if kwargs.pop(name, False))
         with helpful_errors():
-            _behave(asked)
+            _behave(asked, cast("typer.Context | None", kwargs.get("context")))
             return function(*args, **kwargs)
 
     own = inspect.signature(function, eval_str=True)

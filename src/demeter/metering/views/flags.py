@@ -9,10 +9,9 @@ from demeter.estate import PointRole
 from demeter.metering.assess import NEEDS_CHECK, NOT_COMPUTABLE
 from demeter.metering.evidence import DISAGREE
 from demeter.metering.model import ALARM, SILENCE, Flag, FlagKind, MonthUse
-from demeter.metering.views.model import PPM, Destination, FlagCode, FlagView
-
-ENOUGH_PPM = 980_000
-"""Coverage below which a month is shown as partial."""
+from demeter.metering.views.balance import BalanceView
+from demeter.metering.views.coverage import ENOUGH_PPM, percent
+from demeter.metering.views.model import Destination, FlagCode, FlagView
 
 KEPT_CODE = {
     FlagKind.LEAK: FlagCode.LEAK,
@@ -52,6 +51,22 @@ class Situation:
     reconciled: bool = False
     verdict: str | None = None
     incomplete: bool = False
+
+
+def situation(
+    role: PointRole,
+    ended: bool,
+    month_use: MonthUse | None,
+    coverage_ppm: int,
+    kept: Sequence[Flag],
+    balance: BalanceView | None,
+) -> Situation:
+    """Return a month's situation; the balance of its building speaks for bulk and common points only."""
+    found = balance.balance if balance and role is not PointRole.UNIT else None
+    if found is None:
+        return Situation(role, ended, month_use, coverage_ppm, kept)
+    incomplete = bool(found.excluded)
+    return Situation(role, ended, month_use, coverage_ppm, kept, found.reconciled, found.sentence, incomplete)
 
 
 def standing(found: Sequence[Flag], *, ended: bool) -> list[Flag]:
@@ -115,8 +130,8 @@ def _of_known(situation: Situation, words: Sequence[str]) -> FlagView:
     if "self_read" in words:
         return FlagView(FlagCode.SELF_READ, "self-read")
     if situation.coverage_ppm < ENOUGH_PPM:
-        percent = situation.coverage_ppm * 100 // PPM
-        return FlagView(FlagCode.PARTIAL, f"partial, {percent} %", detail=f"{percent} % of the time is known")
+        known = percent(situation.coverage_ppm)
+        return FlagView(FlagCode.PARTIAL, f"partial, {known} %", detail=f"{known} % of the time is known")
     if situation.reconciled:
         word = "reconciled, incomplete" if situation.incomplete else "reconciled"
         return FlagView(FlagCode.RECONCILED, word, detail=situation.verdict)

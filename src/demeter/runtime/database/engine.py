@@ -120,9 +120,14 @@ class Database:
         return self._engines[role]
 
     @contextmanager
-    def unit_of_work(self, scope: Scope) -> Iterator[UnitOfWork]:
-        """Open a transaction as ``demeter_app`` inside ``scope``; commit at the end, roll back on any error."""
+    def unit_of_work(self, scope: Scope, *, snapshot: bool = False) -> Iterator[UnitOfWork]:
+        """Open a transaction as ``demeter_app`` inside ``scope``; commit at the end, roll back on any error.
+
+        ``snapshot``: everything read is of one instant, whatever others commit meanwhile (REPEATABLE READ).
+        """
         with self.engine(Role.APP).begin() as connection:
+            if snapshot:
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             connection.exec_driver_sql(
                 "SELECT set_config('demeter.organization_id', %(organization)s, true),"
                 " set_config('demeter.actor', %(actor)s, true)",
