@@ -13,7 +13,7 @@ import typer
 
 from demeter import estate, headend, identity, metering
 from demeter.app.cli import output
-from demeter.app.cli.explanation import explanation_text
+from demeter.app.cli.explanation import explanation_document, explanation_text, require_day
 from demeter.app.cli.root import app
 from demeter.app.proof import keys_of_meters
 from demeter.app.wiring import Wiring, opened, writing
@@ -195,6 +195,18 @@ def month_first(text: str) -> date:
     return first
 
 
+def day_of(text: str) -> date:
+    """Return a day written YYYY-MM-DD.
+
+    Raises:
+        Invalid: it is not a day.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"{text!r} is not a day", hint="Write it as YYYY-MM-DD, for example 2026-10-15.") from None
+
+
 @app.command()
 @output.command
 def explain(
@@ -202,21 +214,23 @@ def explain(
     unit: Annotated[str, typer.Option("--unit", help="For example A-1204, or a named point such as 'Tower A bulk'.")],
     commodity: Annotated[Commodity, typer.Option("--commodity")],
     month: MonthOption,
+    day: Annotated[str, typer.Option("--day", help="List the intervals of this day too, YYYY-MM-DD.")] = "",
     site: SiteOption = "",
     organization: OrganizationOption = "",
     as_json: output.JsonFlag = False,
 ) -> None:
     """Prove a month's number: walk from it to days, intervals, edits and raw frames, and derive it again from those."""
-    first_day = month_first(month)
+    first_day, shown = month_first(month), day_of(day) if day else None
     with working(context, organization, snapshot=True) as (wiring, work):
         place = site_of(work, site) if site else None
         point = estate.service_point_of(work, unit, commodity, place.id if place else None)
         keys = keys_of_meters(wiring.secrets, work)
         explanation = metering.explain(work, point.id, first_day, wiring.decoders(), keys)
+    require_day(explanation, shown)
     if as_json:
-        output.print_json(explanation)
+        output.print_json(explanation_document(explanation))
     else:
-        sys.stdout.write(explanation_text(explanation))
+        sys.stdout.write(explanation_text(explanation, shown))
     if not explanation.matches:
         raise typer.Exit(output.PARTIAL if explanation.state is metering.ProofState.WAITING else 1)
 
