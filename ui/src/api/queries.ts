@@ -94,4 +94,6 @@ export const explainQuery = (id: string, month: string) =>
     queryKey: ['service-point', id, 'explain', month],
     queryFn: ({ signal }) => api.get<Explanation>(`${point(id)}/explain?month=${month}`, signal),
     staleTime: 0,
+    // What came a moment ago is worked in within seconds: ask until the answer is a proof or a difference.
+    refetchInterval: (query) => (query.state.data?.state === 'waiting' ? 4_000 : false),
   })

@@ -32,7 +32,7 @@ export function useMeterColumns(): Column<MeterRow>[] {
       },
       {
         id: 'state', title: t('meters.column.state'),
-        show: (row) => <span title={t(`meters.stateHint.${row.state}`)}><FlagMark code={row.state} word={t(`meters.state.${row.state}`)} /></span>,
+        show: (row) => <span title={t(`meters.stateHint.${row.state}`, { hours: row.stale_after_h })}><FlagMark code={row.state} word={t(`meters.state.${row.state}`)} /></span>,
         text: (row) => t(`meters.state.${row.state}`),
         order: (a, b) => rank(a.state) - rank(b.state),
       },

@@ -38,6 +38,9 @@ function matches(row: MeterRow, { q, state, commodity }: MeterFilters): boolean 
     && (!wanted || `${row.serial} ${row.place} ${row.commodity}`.toLowerCase().includes(wanted))
 }
 
+/** From how many hours of silence on a meter counts as silent: one rule for the whole site. */
+const staleAfter = (meters: MeterRow[]) => meters[0]?.stale_after_h ?? 24
+
 const countOf = (meters: MeterRow[], state: string) => meters.filter((meter) => meter.state === state).length
 
 export function MetersPage() {
@@ -61,7 +64,7 @@ function MetersSentence({ meters }: { meters: MeterRow[] }) {
   const { t } = useTranslation()
   const wrong = (['stale', 'late', 'never'] as const).flatMap((state) => {
     const count = countOf(meters, state)
-    return count > 0 ? [t(`meters.${state}`, { count })] : []
+    return count > 0 ? [t(`meters.${state}`, { count, hours: staleAfter(meters) })] : []
   })
   const opening = t('meters.allLive', { live: countOf(meters, 'live'), count: meters.length })
   return <><b>{opening}</b>{wrong.length > 0 ? `; ${wrong.join(', ')}` : ''}.</>
@@ -105,7 +108,7 @@ function MeterTiles({ meters, state, onState }: {
     const count = countOf(meters, name)
     return (
       <Tile
-        label={t(`meters.tile.${name}`)} mark={<ShapeMark shape={shape} />} value={count || t('units.tile.none')}
+        label={t(`meters.tile.${name}`, { hours: staleAfter(meters) })} mark={<ShapeMark shape={shape} />} value={count || t('units.tile.none')}
         tone={count > 0 ? 'attention' : 'calm'} pressed={state === name}
         onClick={count > 0 || state === name ? () => onState(state === name ? undefined : name) : undefined}
       />
@@ -113,7 +116,7 @@ function MeterTiles({ meters, state, onState }: {
   }
   return (
     <Tiles>
-      <Tile label={t('meters.tile.reads')} value={due ? percent(received / due, locale) : '—'} note={t('meters.of', { received: digits(received), due: digits(due) })} share={due ? Math.min(1, received / due) : 0} />
+      <Tile label={t('meters.tile.reads')} value={due ? percent(received / due, locale) : '—'} note={t('meters.tile.readsNote', { received: digits(received), due: digits(due) })} share={due ? Math.min(1, received / due) : 0} />
       <Tile label={t('meters.tile.live')} mark={<ShapeMark shape="dot" />} value={countOf(meters, 'live')} />
       {filter('late', 'clock')}
       {filter('stale', 'broken')}
