@@ -1,7 +1,7 @@
 import { keepPreviousData, QueryCache, QueryClient, queryOptions } from '@tanstack/react-query'
 import { ApiError, api } from './client'
 import type {
-  Days, Explanation, Intervals, MeterRow, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
+  Days, Explanation, Intervals, MetersPage, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
 } from './types'
 
 /** Asking again helps when nobody answered; it does not help when the server refused. */
@@ -46,8 +46,7 @@ export const unitsQuery = (site: string, month: string) =>
 export const metersQuery = (site: string) =>
   queryOptions({
     queryKey: ['meters', site],
-    queryFn: async ({ signal }) =>
-      (await api.get<{ meters: MeterRow[] }>(`/api/sites/${site}/meters`, signal)).meters,
+    queryFn: ({ signal }) => api.get<MetersPage>(`/api/sites/${site}/meters`, signal),
   })
 
 export const reconciliationQuery = (site: string, month: string) =>

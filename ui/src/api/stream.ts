@@ -1,7 +1,7 @@
 import type { QueryClient } from '@tanstack/react-query'
 import { createContext, useContext, useEffect, useState } from 'react'
 import { queryClient } from './queries'
-import type { MeterRow, UnitsPage } from './types'
+import type { MetersPage, UnitsPage } from './types'
 
 /** A new reading has been stored. */
 interface ReadingNotice {
@@ -36,10 +36,13 @@ function patch(client: QueryClient, site: string, notice: ReadingNotice): void {
       ),
     },
   )
-  client.setQueryData<MeterRow[]>(['meters', site], (meters) =>
-    meters?.map((meter) =>
-      meter.id === notice.meter_id ? { ...meter, last_read_at: later(meter.last_read_at, notice.at) } : meter,
-    ),
+  client.setQueryData<MetersPage>(['meters', site], (page) =>
+    page && {
+      ...page,
+      meters: page.meters.map((meter) =>
+        meter.id === notice.meter_id ? { ...meter, last_read_at: later(meter.last_read_at, notice.at) } : meter,
+      ),
+    },
   )
 }
 

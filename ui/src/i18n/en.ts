@@ -299,7 +299,7 @@ export const en = {
     emptyHint: 'Import them with “demeter estate import FILE”; those with an address are read within a minute.',
     searchHint: 'Serial or place',
     caption: 'All meters of the site',
-    tile: { live: 'Live', late: 'Late', stale: 'Silent > {{hours}} h', never: 'Never read', reads: 'Readings received', readsNote: '{{received}} of {{due}} since yesterday 00:00' },
+    tile: { live: 'Live', late: 'Late', stale: 'Silent > {{hours}} h', never: 'Never read', reads: 'Readings received', readsNote: '{{received}} of {{due}} since {{since}}' },
   },
   reconciliation: {
     title: 'Reconciliation',
