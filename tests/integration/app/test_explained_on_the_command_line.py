@@ -37,9 +37,7 @@ def proof(database: Database) -> Explanation:
         readings.edit(work, channel, int(span.end.timestamp()), 714_140, Quality.EDITED, "the dial was misread")
     metering.refresh(site.database)
     with site.work() as work:
-        return metering.explain(
-            work, point.id, MARCH, {rig.CODEC: rig.RowDecoder()}, lambda *_: Credentials({})
-        )
+        return metering.explain(work, point.id, MARCH, {rig.CODEC: rig.RowDecoder()}, lambda *_: Credentials({}))
 
 
 def test_a_day_is_walked_down_to_its_intervals(proof: Explanation) -> None:

@@ -100,7 +100,7 @@ function optionsOf(bars: Bar[], look: Look, label: string): EChartsCoreOption {
       },
       {
         type: 'bar', stack: 'amount', barMaxWidth: 34, emphasis: { disabled: true },
-        label: { show: true, position: 'top', distance: 1, color: palette.attention, fontSize: 11 },
+        label: { show: true, position: 'top', distance: 4, color: palette.attention, fontSize: 12 },
         data: bars.map((bar) => {
           const mark = bar.amount === null ? '' : markOf(bar)
           return { value: mark ? 0 : null, label: { formatter: mark } }
