@@ -259,6 +259,8 @@ def exchange_meter(work: UnitOfWork, point: ServicePoint, exchange: Exchange) ->
     present = [i for i in installations_at(work, point.id) if i.ends_at is None]
     if not present or present[0].starts_at >= exchange.at:
         raise Conflict(f"no meter was installed at {point.label} at {exchange.at.isoformat()}")
+    if present[0].meter_id == new.id:
+        raise Conflict(f"meter {new.serial} is installed there already", hint="Name the meter that took its place.")
     multiplier = exchange.multiplier or (present[0].multiplier_num, present[0].multiplier_den)
     store.end_installation(work, present[0].id, exchange.at, exchange.closing_read)
     work.audit(

@@ -2,9 +2,10 @@
 
 from demeter.metering import views
 from demeter.metering.exchange import exchange_meter
-from demeter.metering.explain import Explanation, ProofState, explain
+from demeter.metering.explain import explain
 from demeter.metering.export import MISSING_WORDS, HandOff, usage, usage_csv, usage_json, usage_rows
 from demeter.metering.model import Policy
+from demeter.metering.proof import Explanation, ProofState
 from demeter.metering.self_read import (
     Outcome,
     SelfRead,

@@ -157,7 +157,8 @@ class _Layer:
     step: int
 
     def known(self) -> Bools:
-        return self.quality != Quality.MISSING
+        known: Bools = self.quality != Quality.MISSING
+        return known
 
 
 def _place_intervals(
@@ -233,7 +234,7 @@ def _folded(layer: _Layer, parts: int) -> _Layer:
     if parts == 1:
         return layer
     slot = np.repeat(np.arange(len(layer.amounts) // parts), parts)
-    whole = layer.known().reshape(-1, parts).all(axis=1)
+    whole: Bools = np.all(layer.known().reshape(-1, parts), axis=1)
     quality = np.where(whole, worst_at(slot, layer.quality, len(whole)), np.uint8(Quality.MISSING))
     amounts = np.where(whole, layer.amounts.reshape(-1, parts).sum(axis=1), 0)
     return _Layer(amounts, quality, layer.step * parts)

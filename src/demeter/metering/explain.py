@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 import numpy as np
 
@@ -27,119 +26,27 @@ from demeter.metering.gather import Columns, SiteMap, columns_between, installed
 from demeter.metering.index import Rules
 from demeter.metering.model import MonthUse, Published
 from demeter.metering.offline import DEFAULT_THRESHOLD
+from demeter.metering.proof import (
+    Chain,
+    Difference,
+    ExplainedDay,
+    ExplainedEdit,
+    ExplainedFrame,
+    Explanation,
+    ProofState,
+)
 from demeter.metering.rollup import Total, day_bounds
 from demeter.metering.statements import statement
 from demeter.metering.store import hand_off, use
-from demeter.metering.vee import Finding, validate
+from demeter.metering.vee import validate
 from demeter.metering.views.model import IntervalsView, shown
 from demeter.readings import Channel, JournalFrame, LogEntry
 from demeter.runtime.database import UnitOfWork, audit_broken_at
 from demeter.sdk import Credentials, Decoder, ReadFailure, ReadingKind, ReadingType, Series
 
 PERMISSION = "metering.explain"
-
-
-class ProofState(StrEnum):
-    """How a proof ended. WAITING: what came a moment ago is not worked in yet, and nothing else differs."""
-
-    MATCHES = "matches"
-    WAITING = "waiting"
-    DIFFERS = "differs"
-
-
 LISTED = 20
 """Differing readings listed per channel; the rest is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedFrame:
-    """A raw frame readings of the month came from, by the hash that chains it to the one before."""
-
-    id: int
-    meter_id: int
-    received_at: datetime
-    codec: str
-    sha256: str
-    rows: int
-    covers_start: datetime | None
-    covers_end: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedEdit:
-    """A value that was replaced, as exact decimals in ``unit``, the channel's own."""
-
-    channel_id: int
-    at: datetime
-    unit: str
-    old: Decimal | None
-    new: Decimal | None
-    old_quality: str
-    new_quality: str
-    who: str
-    why: str
-    logged_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedDay:
-    """A day as kept and as derived again, in kWh or kL; ``frames`` are those that speak of it."""
-
-    day: date
-    consumption: Decimal | None
-    rederived: Decimal | None
-    coverage_ppm: int
-    slots: int
-    matches: bool
-    frames: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where what is kept and what the frames give do not agree."""
-
-    at: str
-    kept: str | None
-    rederived: str | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A meter's hash chain: how many frames, and the first that does not fit."""
-
-    meter: str
-    frames: int
-    whole: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The proof. ``statement`` says in a sentence that everything agrees, or what does not.
-
-    ``differences`` of a waiting proof are those that what waits accounts for.
-    """
-
-    point: ServicePoint
-    month: date
-    state: ProofState
-    statement: str
-    consumption: Decimal | None
-    rederived: Decimal | None
-    revision: int | None
-    days: tuple[ExplainedDay, ...]
-    intervals: IntervalsView
-    frames: tuple[ExplainedFrame, ...]
-    edits: tuple[ExplainedEdit, ...]
-    chains: tuple[Chain, ...]
-    findings: tuple[Finding, ...]
-    differences: tuple[Difference, ...]
-
-    @property
-    def matches(self) -> bool:
-        """Tell whether everything agrees."""
-        return self.state is ProofState.MATCHES
 
 
 @dataclass(slots=True)
@@ -175,7 +82,7 @@ def explain(
     """Prove a service point's month, given by its first day.
 
     Args:
-        work: the unit of work; open it with ``snapshot=True``, so that what arrives meanwhile is no difference.
+        work: the unit of work; a snapshot, else what arrives meanwhile looks like a difference.
         service_point_id: whose number.
         month: the first day of the month.
         decoders: by codec name.

@@ -270,6 +270,23 @@ def test_a_file_of_before_an_exchange_may_be_imported_again(
     assert everything(database) == before
 
 
+def test_a_meter_in_store_is_imported_without_a_place_and_installed_by_an_exchange(
+    environment: dict[str, str], scope: Scope, database: Database
+) -> None:
+    assert import_file(environment, table(FLAT)).exit_code == 0
+    successor = {name: FLAT[name] for name in ("commodity", "address", "encryption_key", "authentication_key")}
+    wrong = import_file(environment, table({**successor, "serial": "W-2", "opening_read": "1"}), "--json")
+    assert mistakes(wrong) == {(2, "opening_read")}
+    stored = import_file(environment, table({**successor, "serial": "W-2"}), "--json")
+    assert json.loads(stored.stdout)["made"] == {"meters": 1, "keys": 2}
+    words = ["--unit", "A-1204", "--commodity", "water", "--at", "2026-11-01T10:00+05:30", "--closing", "20"]
+    words += ["--new-meter", "W-2", "--opening", "0", "--reason", "stuck"]
+    exchanged = demeter(environment, "meter", "exchange", *words)
+    assert exchanged.exit_code == 0, exchanged.output
+    again = import_file(environment, table(FLAT, {**successor, "serial": "W-2"}), "--json")
+    assert json.loads(again.stdout)["unchanged"] == 2
+
+
 def test_what_is_imported_stands_in_the_audit_trail_without_keys(
     environment: dict[str, str], scope: Scope, database: Database
 ) -> None:

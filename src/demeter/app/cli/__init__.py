@@ -1,9 +1,9 @@
 """The command ``demeter``: noun, verb; every command has ``--json`` where it prints data."""
 
-from demeter.app.cli import data, importing, serving  # importing them registers their commands on the root
+from demeter.app.cli import data, exchange, importing, serving  # importing them registers their commands on the root
 from demeter.app.cli.root import app
 
-__all__ = ["app", "data", "importing", "main", "serving"]
+__all__ = ["app", "data", "exchange", "importing", "main", "serving"]
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from demeter.estate import store
 from demeter.estate.importing.model import EstateRow, ImportRefused, MeterEntry, RowError
@@ -89,7 +90,7 @@ class _Import:
         if refused:
             self.errors.append(refused)
             return
-        point = self._point(row)
+        point = self._point(row) if row.building else None
         if row.meter:
             self._meter(row.commodity, point, row.meter)
         if before == self.report.made.total() + self.report.changed.total():
@@ -97,6 +98,9 @@ class _Import:
 
     def _contradictions(self, row: EstateRow) -> Iterator[RowError]:
         """Yield where a row says otherwise than what is there and may not be changed."""
+        if not row.building:
+            yield from self._known_otherwise(row)
+            return
         building = self._buildings.get(row.building)
         unit, point = self._units.get(row.unit), self._points.get((row.label, row.commodity))
         if unit and (building is None or unit.building_id != building.id):
@@ -109,13 +113,17 @@ class _Import:
         if row.meter:
             yield from self._contradicted_meter(row, row.meter, point)
 
-    def _contradicted_meter(self, row: EstateRow, entry: MeterEntry, point: ServicePoint | None) -> Iterator[RowError]:
-        meter = self._meters.get(entry.serial)
+    def _known_otherwise(self, row: EstateRow) -> Iterator[RowError]:
+        meter = self._meters.get(row.meter.serial) if row.meter else None
         if meter and (meter.site_id != self._site.id or meter.commodity is not row.commodity):
             reason = "is there already, at another site or of another commodity"
             yield RowError(row.line, "serial", reason, "Serials are unique: look for the mistake in either.")
-        if meter and meter.dials != entry.dials:
+        if meter and row.meter and meter.dials != row.meter.dials:
             yield RowError(row.line, "dials", f"the meter is there already, with {meter.dials}", "Write that.")
+
+    def _contradicted_meter(self, row: EstateRow, entry: MeterEntry, point: ServicePoint | None) -> Iterator[RowError]:
+        yield from self._known_otherwise(row)
+        meter = self._meters.get(entry.serial)
         mine = self._of_meter.get(meter.id, []) if meter else []
         here = [one for one in mine if point and one.service_point_id == point.id]
         if here:
@@ -123,7 +131,7 @@ class _Import:
         elif any(one.ends_at is None for one in mine):
             yield RowError(row.line, "serial", "is installed elsewhere", "A meter is in one place at a time.")
         elif point and any(one.ends_at is None for one in self._of_point.get(point.id, ())):
-            fix = "Exchange it with both reads: demeter meter exchange"
+            fix = "Import the new one without a place, then exchange them with both reads: demeter meter exchange"
             yield RowError(row.line, "serial", "another meter is installed there", fix)
 
     def _point(self, row: EstateRow) -> ServicePoint:
@@ -159,13 +167,13 @@ class _Import:
         self._units[row.unit] = known
         return known.id
 
-    def _meter(self, commodity: Commodity, point: ServicePoint, entry: MeterEntry) -> None:
+    def _meter(self, commodity: Commodity, point: ServicePoint | None, entry: MeterEntry) -> None:
         known = self._meters.get(entry.serial)
         plan = MeterPlan(
             entry.serial,
             commodity,
             entry.protocol,
-            entry.installed_at,
+            entry.installed_at or self._work.now(),
             address=entry.address,
             maker=entry.maker,
             options=entry.options,
@@ -179,11 +187,15 @@ class _Import:
             if any(getattr(known, name) != getattr(plan, name) for name in store.DESCRIBED):
                 store.describe_meter(self._work, meter_id, plan)
                 self.report.changed["meters"] += 1
-        if not any(one.service_point_id == point.id for one in self._of_meter.get(meter_id, ())):
-            read, ratio = entry.opening_read, entry.multiplier
-            install(self._work, point, meter_id, entry.installed_at, opening_read=read, multiplier=ratio)
-            self.report.made["installations"] += 1
+        if point and entry.installed_at:
+            self._install(point, meter_id, entry, entry.installed_at)
         self._keys(f"meter:{meter_id}", entry, there=known is not None)
+
+    def _install(self, point: ServicePoint, meter_id: int, entry: MeterEntry, at: datetime) -> None:
+        if any(one.service_point_id == point.id for one in self._of_meter.get(meter_id, ())):
+            return
+        install(self._work, point, meter_id, at, opening_read=entry.opening_read, multiplier=entry.multiplier)
+        self.report.made["installations"] += 1
 
     def _keys(self, subject: str, entry: MeterEntry, *, there: bool) -> None:
         known = self._box.open_versions(self._work, subject) if there and entry.secrets else {}

@@ -20,7 +20,7 @@ KEY_OCTETS = (16, 32)
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
-        "building": "name of the building; made if it is new",
+        "building": "name of the building; made if it is new; empty for a meter in store",
         "role": "unit (if empty), bulk (feeds the building) or common (lift, pump, lighting)",
         "unit": "label of the flat, shop or office; only where the role is unit",
         "floor": "floor of the unit",

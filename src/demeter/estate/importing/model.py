@@ -37,11 +37,14 @@ class ImportRefused(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class MeterEntry:
-    """The meter of a row. Reads in base units (Wh, L); ``installed_at`` aware; ``secrets`` by their name."""
+    """The meter of a row. Reads in base units (Wh, L); ``secrets`` by their name.
+
+    ``installed_at``: aware; None for a meter that is not installed yet.
+    """
 
     serial: str
     protocol: str
-    installed_at: datetime
+    installed_at: datetime | None
     address: str = ""
     maker: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
@@ -53,7 +56,10 @@ class MeterEntry:
 
 @dataclass(frozen=True, slots=True)
 class EstateRow:
-    """A service point, where it is, and the meter there (None: not metered yet). ``line`` counts from 1."""
+    """A service point, where it is, and the meter there (None: not metered yet). ``line`` counts from 1.
+
+    Without a building it is a meter in store: one that an exchange will install.
+    """
 
     line: int
     building: str

@@ -7,7 +7,6 @@ import difflib
 import io
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +19,8 @@ from demeter.kernel import Commodity, Invalid
 T = TypeVar("T")
 Cells = Mapping[str, object]
 ROLES = {role.value: role for role in PointRole}
-NEVER = datetime.max.replace(tzinfo=UTC)
+PLACE = ("building", "role", "unit", "floor", "area_m2", "service_point")
+INSTALLED = ("installed_at", "opening_read", "multiplier")
 COMMODITIES = {commodity.value: commodity for commodity in Commodity}
 
 
@@ -141,6 +141,8 @@ class _Line:
 
 def _row(line: _Line, zone: str, protocols: Collection[str]) -> EstateRow | None:
     """Return what a line says, or None where something in it is wrong."""
+    if line.cells.get("serial") and not any(line.cells.get(column) for column in PLACE):
+        return _in_store(line, zone, protocols)
     role = ROLES[line.get("role", lambda text: columns.word(text or PointRole.UNIT.value, ROLES), "unit")]
     commodity = COMMODITIES[line.get("commodity", lambda text: columns.word(text, COMMODITIES), "water")]
     building = line.get("building", columns.name, "")
@@ -159,7 +161,14 @@ def _row(line: _Line, zone: str, protocols: Collection[str]) -> EstateRow | None
     return EstateRow(line.number, building, role, commodity, label, unit, floor, area, meter)
 
 
-def _meter(line: _Line, zone: str, protocols: Collection[str]) -> MeterEntry | None:
+def _in_store(line: _Line, zone: str, protocols: Collection[str]) -> EstateRow | None:
+    commodity = COMMODITIES[line.get("commodity", lambda text: columns.word(text, COMMODITIES), "water")]
+    line.refuse(INSTALLED, "A meter in store is installed by an exchange, which tells this.")
+    meter = _meter(line, zone, protocols, in_store=True)
+    return None if line.wrong else EstateRow(line.number, "", PointRole.UNIT, commodity, "", meter=meter)
+
+
+def _meter(line: _Line, zone: str, protocols: Collection[str], *, in_store: bool = False) -> MeterEntry | None:
     if not line.cells.get("serial"):
         line.refuse(METER[1:], "Give the meter its serial, or leave all of its columns empty.")
         return None
@@ -174,7 +183,9 @@ def _meter(line: _Line, zone: str, protocols: Collection[str]) -> MeterEntry | N
     entry = MeterEntry(
         serial=line.get("serial", columns.name, ""),
         protocol=protocol,
-        installed_at=line.get("installed_at", lambda text: columns.installed_at(text, zone), NEVER),
+        installed_at=None
+        if in_store
+        else line.get("installed_at", lambda text: columns.installed_at(text, zone), None),
         address=address,
         maker=line.get("maker", str, ""),
         dials=line.get("dials", columns.dials, 0),
@@ -207,7 +218,7 @@ def _doubles(rows: Sequence[EstateRow]) -> Iterator[RowError]:
     serials: dict[str, int] = {}
     units: dict[str, EstateRow] = {}
     for row in rows:
-        first = points.setdefault((row.label, row.commodity), row.line)
+        first = points.setdefault((row.label, row.commodity), row.line) if row.building else row.line
         if first != row.line:
             yield RowError(row.line, "service_point", f"stands in line {first} already", "Keep one row of each.")
         if row.meter and (first := serials.setdefault(row.meter.serial, row.line)) != row.line:

@@ -40,10 +40,10 @@ from demeter.metering.api.models import (
     UnitsSummary,
     VerdictCode,
 )
-from demeter.metering.explain import ExplainedDay as DayProof
-from demeter.metering.explain import ExplainedEdit as EditProof
-from demeter.metering.explain import ExplainedFrame as FrameProof
-from demeter.metering.explain import Explanation as MonthProof
+from demeter.metering.proof import ExplainedDay as DayProof
+from demeter.metering.proof import ExplainedEdit as EditProof
+from demeter.metering.proof import ExplainedFrame as FrameProof
+from demeter.metering.proof import Explanation as MonthProof
 from demeter.metering.reconciliation import Verdict
 from demeter.readings import Channel
 

@@ -18,6 +18,9 @@ KEPT_CODE = {
     FlagKind.READ_FAILURE: FlagCode.READ_FAILURE,
     FlagKind.NEEDS_CHECK: FlagCode.NEEDS_CHECK,
 }
+BY_HAND = "self_read"
+"""The month's word for a number that rests on reads by a person."""
+
 KEPT_WORD = {
     FlagKind.LEAK: "leak signal",
     FlagKind.READ_FAILURE: "read-failure",
@@ -33,6 +36,8 @@ GOES_TO = {
     FlagCode.NEEDS_CHECK: (Destination("investigate", DISAGREE),),
     FlagCode.PARTIAL: (Destination("investigate", "gaps"), Destination("billing", "partial reading")),
 }
+PARTIAL_BY_HAND = (Destination("self-read", "resident"), Destination("billing", "partial reading"))
+"""Nobody can read the gaps of a meter without a line; the next dial read closes them."""
 COMMON = (Destination("billing", "reads"), Destination("accounting", "ledger"))
 
 
@@ -127,11 +132,13 @@ def flag_of(situation: Situation) -> FlagView:
 
 
 def _of_known(situation: Situation, words: Sequence[str]) -> FlagView:
-    if "self_read" in words:
-        return FlagView(FlagCode.SELF_READ, "self-read")
+    by_hand = BY_HAND in words
     if situation.coverage_ppm < ENOUGH_PPM:
         known = percent(situation.coverage_ppm)
-        return FlagView(FlagCode.PARTIAL, f"partial, {known} %", detail=f"{known} % of the time is known")
+        word = f"self-read, partial, {known} %" if by_hand else f"partial, {known} %"
+        return FlagView(FlagCode.PARTIAL, word, detail=f"{known} % of the time is known")
+    if by_hand:
+        return FlagView(FlagCode.SELF_READ, "self-read")
     if situation.reconciled:
         word = "reconciled, incomplete" if situation.incomplete else "reconciled"
         return FlagView(FlagCode.RECONCILED, word, detail=situation.verdict)
@@ -168,4 +175,6 @@ def goes_to(role: PointRole, flag: FlagView, words: Sequence[str] = ()) -> tuple
         return COMMON
     if flag.code is FlagCode.RECONCILED:
         return COMMON
+    if flag.code is FlagCode.PARTIAL and BY_HAND in words:
+        return PARTIAL_BY_HAND
     return GOES_TO[flag.code]

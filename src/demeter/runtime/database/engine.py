@@ -123,11 +123,13 @@ class Database:
     def unit_of_work(self, scope: Scope, *, snapshot: bool = False) -> Iterator[UnitOfWork]:
         """Open a transaction as ``demeter_app`` inside ``scope``; commit at the end, roll back on any error.
 
-        ``snapshot``: everything read is of one instant, whatever others commit meanwhile (REPEATABLE READ).
+        With ``snapshot`` all its statements see the database as it was at the first, and it may only read: for what
+        compares stored things with each other.
         """
-        with self.engine(Role.APP).begin() as connection:
-            if snapshot:
-                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        engine = self.engine(Role.APP)
+        if snapshot:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with engine.begin() as connection:
             connection.exec_driver_sql(
                 "SELECT set_config('demeter.organization_id', %(organization)s, true),"
                 " set_config('demeter.actor', %(actor)s, true)",
