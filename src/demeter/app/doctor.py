@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
 import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 
+import httpx
 import psycopg
 
 import demeter
 from demeter import readings
+from demeter.app.listening import listening_socket
 from demeter.app.wiring import CONSUMERS, embedded
-from demeter.kernel import DemeterError
+from demeter.kernel import Conflict, DemeterError, Invalid
 from demeter.runtime import jobs, plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, find_binaries, health, newest_revision, present_revision
@@ -25,6 +26,7 @@ from demeter.runtime.secrets import MasterKey
 
 LOW_DISK_BYTES = 2 << 30
 CLOCK_SKEW_S = 5
+ANSWER_WITHIN_S = 3
 
 
 class Verdict(StrEnum):
@@ -149,16 +151,36 @@ def _master_key(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
-    with socket.socket() as probe:
-        taken = probe.connect_ex((settings.http_host, settings.http_port)) == 0
     where = f"{settings.http_host}:{settings.http_port}"
-    yield Finding("web address", Verdict.OK, f"{where} {'answers' if taken else 'is free'}")
+    try:
+        listening_socket(settings.http_host, settings.http_port).close()
+    except Conflict:
+        if _answers_as_demeter(where):
+            yield Finding("web address", Verdict.OK, f"Demeter answers at {where}")
+        else:
+            fix = "Stop that program, or set http_port to another port."
+            yield Finding("web address", Verdict.WARN, f"{where} is taken by another program", fix)
+    except Invalid as error:
+        yield Finding("web address", Verdict.FAIL, str(error), error.hint)
+    else:
+        yield Finding("web address", Verdict.OK, f"{where} is free")
+
+
+def _answers_as_demeter(where: str) -> bool:
+    try:
+        told = httpx.get(f"http://{where}/api/health", timeout=ANSWER_WITHIN_S).json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    return isinstance(told, dict) and {"healthy", "version"} <= told.keys()
 
 
 def _time_zones(_settings: Settings) -> Iterator[Finding]:
-    missing = [zone for zone in ("Asia/Kolkata", "Europe/Berlin") if zone not in zoneinfo.available_timezones()]
-    fix = "pip install tzdata" if missing else ""
-    yield Finding("time zones", Verdict.FAIL if missing else Verdict.OK, "IANA data present", fix)
+    known = zoneinfo.available_timezones()
+    missing = [zone for zone in ("Asia/Kolkata", "Europe/Berlin") if zone not in known]
+    if missing:
+        yield Finding("time zones", Verdict.FAIL, f"no {' and no '.join(missing)} here", "pip install tzdata")
+    else:
+        yield Finding("time zones", Verdict.OK, f"{len(known)} IANA zones")
 
 
 def _web_pages(_settings: Settings) -> Iterator[Finding]:

@@ -26,11 +26,11 @@ def prepare(settings: Settings) -> EmbeddedPostgres | None:
     Raises:
         Unavailable: the database was set up with a master key that is not here any more.
     """
+    make_data_dir(settings)
     server = embedded(settings)
     database = Database(server.start() if server else settings.database_url)
     try:
         upgrade(database)
-        make_data_dir(settings)
         MasterKey.from_file(settings.key_file, create=not in_use(database))
     finally:
         database.close()

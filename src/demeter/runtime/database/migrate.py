@@ -63,3 +63,29 @@ def present_revision(database: Database) -> str | None:
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             return None
     return str(row[0]) if row else None
+
+
+def require_schema(database: Database) -> None:
+    """Refuse a database that is not at this version's schema: its tables would be missing or of another shape.
+
+    Raises:
+        Unavailable: it is empty, older or newer; the hint says what to do.
+    """
+    present, newest = present_revision(database), newest_revision()
+    if present == newest:
+        return
+    if present is not None and present not in _revisions():
+        raise Unavailable(
+            f"the database's schema {present} is newer than this version's, {newest}",
+            code="schema",
+            hint="Run the version of Demeter that brought the database there, or a newer one.",
+        )
+    found = f"is at {present}, this version needs {newest}" if present else "has not been set up"
+    raise Unavailable(
+        f"the database {found}", code="schema", hint="Run: demeter db upgrade (demeter serve does it too)."
+    )
+
+
+def _revisions() -> set[str]:
+    script = ScriptDirectory.from_config(alembic_config("postgresql://"))
+    return {found.revision for found in script.walk_revisions()}
