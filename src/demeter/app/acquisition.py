@@ -15,6 +15,7 @@ from demeter.app.wiring import Wiring
 from demeter.headend import Collector, Limits
 from demeter.ingest import IngestWriter
 from demeter.runtime import logging
+from demeter.runtime.memory import keep_freed
 
 log = logging.get("acquisition")
 
@@ -39,4 +40,5 @@ async def collect(wiring: Wiring) -> None:
 
 def main(wiring: Wiring) -> None:
     """Run the acquisition process."""
+    keep_freed()
     uvloop.run(collect(wiring))
