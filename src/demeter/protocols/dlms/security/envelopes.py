@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 
 from demeter.protocols.dlms.axdr import decode_length, encode_length
 from demeter.protocols.dlms.errors import (
-    DlmsError,
     Downgraded,
     Malformed,
     TagCheckFailed,
