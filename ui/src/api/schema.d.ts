@@ -4,6 +4,30 @@
  */
 
 export interface paths {
+    "/api/commands/{command_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Command
+         * @description Tell where a command stands, step by step.
+         */
+        get: operations["command"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Command
+         * @description Cancel a command that was not sent; 409 when it was, or has ended.
+         */
+        delete: operations["cancel_command"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -18,6 +42,33 @@ export interface paths {
         get: operations["health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/meters/{meter_id}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Commands
+         * @description List a meter's commands, newest first.
+         */
+        get: operations["commands"];
+        put?: never;
+        /**
+         * Request Command
+         * @description Ask for a command. What touches a supply needs the permission headend.supply too.
+         *
+         *     It is carried out as soon as the meter can be reached, unless it expires or is cancelled before; look at it again to
+         *     see how it ended.
+         */
+        post: operations["request_command"];
         delete?: never;
         options?: never;
         head?: never;
@@ -281,7 +332,7 @@ export interface paths {
         };
         /**
          * Usage
-         * @description Return the newest published usage statements of a month, as billing receives them.
+         * @description Return the newest published usage statements of a month, as billing receives them, and whose are missing.
          */
         get: operations["usage"];
         put?: never;
@@ -303,7 +354,9 @@ export interface paths {
          * Stream
          * @description Send ``event: reading`` with ``{meter_id, service_point_id, at}`` for every reading committed at a site.
          *
-         *     ``event: resync`` asks the client to load again what it shows; a comment line keeps the connection open.
+         *     ``event: usage`` with ``{service_point_ids}`` follows when what they used, their flags or their statements were
+         *     computed anew: ask for those then. ``event: resync`` asks the client to load again what it shows; a comment line
+         *     keeps the connection open.
          */
         get: operations["stream"];
         put?: never;
@@ -351,6 +404,216 @@ export interface components {
             unit: string;
         };
         /**
+         * CommandAnswer
+         * @description A command and where it stands.
+         */
+        CommandAnswer: {
+            /**
+             * After
+             * @description What it showed last.
+             */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /**
+             * Attempts
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /**
+             * Before
+             * @description What the meter showed before anything was sent.
+             */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Detail
+             * @description A sentence for a person.
+             */
+            detail: string | null;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            kind: components["schemas"]["OperationKind"];
+            /**
+             * Meter Id
+             * @description Opaque identifier.
+             */
+            meter_id: string;
+            /**
+             * Not Before
+             * Format: date-time
+             */
+            not_before: string;
+            /**
+             * Outcome
+             * @description A stable word.
+             */
+            outcome: string | null;
+            /** Progress */
+            progress: {
+                [key: string]: unknown;
+            } | null;
+            /** Reason */
+            reason: string;
+            /** Requested By */
+            requested_by: string;
+            /** Sent At */
+            sent_at: string | null;
+            /** @description confirmed: the meter was looked at and shows the effect. */
+            state: components["schemas"]["CommandState"];
+        };
+        /**
+         * CommandHistory
+         * @description A command with every step it took.
+         */
+        CommandHistory: {
+            /**
+             * After
+             * @description What it showed last.
+             */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /**
+             * Attempts
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /**
+             * Before
+             * @description What the meter showed before anything was sent.
+             */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Detail
+             * @description A sentence for a person.
+             */
+            detail: string | null;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            kind: components["schemas"]["OperationKind"];
+            /**
+             * Meter Id
+             * @description Opaque identifier.
+             */
+            meter_id: string;
+            /**
+             * Not Before
+             * Format: date-time
+             */
+            not_before: string;
+            /**
+             * Outcome
+             * @description A stable word.
+             */
+            outcome: string | null;
+            /** Progress */
+            progress: {
+                [key: string]: unknown;
+            } | null;
+            /** Reason */
+            reason: string;
+            /** Requested By */
+            requested_by: string;
+            /** Sent At */
+            sent_at: string | null;
+            /** @description confirmed: the meter was looked at and shows the effect. */
+            state: components["schemas"]["CommandState"];
+            /** Steps */
+            steps: components["schemas"]["StepAnswer"][];
+        };
+        /**
+         * CommandRequest
+         * @description What a meter is to do.
+         */
+        CommandRequest: {
+            /**
+             * Arguments
+             * @description By kind; see the documentation.
+             */
+            arguments?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Expires In S
+             * @description Left out: by kind.
+             */
+            expires_in_s?: number | null;
+            kind: components["schemas"]["OperationKind"];
+            /**
+             * Not Before
+             * @description Left out: at once.
+             */
+            not_before?: string | null;
+            /**
+             * Reason
+             * @description For the audit trail.
+             * @default
+             */
+            reason: string;
+            /**
+             * Supersede
+             * @description Cancel the waiting commands that this one makes pointless.
+             * @default false
+             */
+            supersede: boolean;
+        };
+        /**
+         * CommandState
+         * @description Where a command stands; see the picture above.
+         * @enum {string}
+         */
+        CommandState: "waiting" | "sent" | "confirmed" | "failed" | "expired" | "uncertain" | "cancelled";
+        /**
+         * CommandsAnswer
+         * @description The commands of a meter, newest first.
+         */
+        CommandsAnswer: {
+            /** Commands */
+            commands: components["schemas"]["CommandAnswer"][];
+        };
+        /**
          * Credentials
          * @description What a person signs in with.
          */
@@ -377,6 +640,11 @@ export interface components {
             coverage: number;
             /** Day */
             day: string;
+            /**
+             * Due
+             * @description Whether a meter was installed on that day; false: nothing is missing.
+             */
+            due: boolean;
             /** Quality */
             quality: {
                 [key: string]: components["schemas"]["QualityAmount"];
@@ -473,6 +741,11 @@ export interface components {
             old: string | null;
             /** Old Quality */
             old_quality: string;
+            /**
+             * Unit
+             * @description Unit of the channel, which ``old`` and ``new`` are in.
+             */
+            unit: string;
             /** Who */
             who: string;
             /** Why */
@@ -531,7 +804,10 @@ export interface components {
             findings: components["schemas"]["Finding"][];
             /** Frames */
             frames: components["schemas"]["ExplainedFrame"][];
-            /** Matches */
+            /**
+             * Matches
+             * @description Whether the state is matches.
+             */
             matches: boolean;
             /**
              * Month
@@ -542,6 +818,12 @@ export interface components {
             rederived: string | null;
             /** Revision */
             revision: number | null;
+            /**
+             * State
+             * @description matches; differs; or waiting: readings or a revision that came a moment ago are not worked in yet.
+             * @enum {string}
+             */
+            state: "matches" | "waiting" | "differs";
             /**
              * Statement
              * @description The finding as a sentence.
@@ -764,12 +1046,12 @@ export interface components {
             place: string;
             /**
              * Reads Due
-             * @description Interval readings of the site's present day that should be here by now.
+             * @description Interval readings since ``counted_from`` that should be here by now.
              */
             reads_due: number;
             /**
              * Reads Received
-             * @description How many of the day's interval readings are here.
+             * @description How many of these interval readings are here.
              */
             reads_received: number;
             /** Role */
@@ -778,7 +1060,7 @@ export interface components {
             serial: string;
             /**
              * State
-             * @description late: readings are missing; stale: none for 24 hours; never: none ever.
+             * @description late: readings are missing; stale: none for ``stale_after_h`` hours; never: none ever.
              * @enum {string}
              */
             state: "live" | "late" | "stale" | "never";
@@ -788,8 +1070,48 @@ export interface components {
          * @description The meters of a site that a driver reads.
          */
         MetersAnswer: {
+            /**
+             * Counted From
+             * Format: date-time
+             * @description The site's midnight of yesterday: reads are counted since then.
+             */
+            counted_from: string;
             /** Meters */
             meters: components["schemas"]["MeterRow"][];
+            /**
+             * Stale After H
+             * @description Hours without a reading that make a meter stale: a read failure.
+             */
+            stale_after_h: number;
+        };
+        /**
+         * MissingStatement
+         * @description A service point with a meter in the month and no statement to hand over.
+         */
+        MissingStatement: {
+            /**
+             * Commodity
+             * @enum {string}
+             */
+            commodity: "electricity" | "water";
+            /**
+             * Reason
+             * @description running: the month is not over; not_computed; not_published: a draft waits to be complete or old enough; altered: the stored document does not give its content hash.
+             * @enum {string}
+             */
+            reason: "running" | "not_computed" | "not_published" | "altered";
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "unit" | "bulk" | "common";
+            /** Service Point */
+            service_point: string;
+            /**
+             * Service Point Id
+             * @description Opaque identifier.
+             */
+            service_point_id: string;
         };
         /**
          * MonthAnswer
@@ -809,6 +1131,10 @@ export interface components {
              * @example 2025-01
              */
             month: string;
+            /** Quality */
+            quality: {
+                [key: string]: components["schemas"]["QualityAmount"];
+            };
         };
         /**
          * MonthsAnswer
@@ -823,6 +1149,12 @@ export interface components {
              */
             unit: "kWh" | "kL";
         };
+        /**
+         * OperationKind
+         * @description What a meter can be told to do.
+         * @enum {string}
+         */
+        OperationKind: "connect" | "disconnect" | "arm" | "load-limit" | "set-clock" | "set-calendar" | "set-special-days" | "billing-reset" | "upgrade-firmware" | "change-keys";
         /**
          * Problem
          * @description Why a request was refused.
@@ -923,6 +1255,11 @@ export interface components {
             /** Common */
             common: string | null;
             /**
+             * Common Gaps
+             * @description Common meters whose use is not, or not wholly, known, each with why; the shares lack it.
+             */
+            common_gaps: string[];
+            /**
              * Coverage
              * @description Share of the time, so far as it has passed, of which consumption is known.
              */
@@ -946,7 +1283,10 @@ export interface components {
              * @description How the common area is shared out: by floor area, or equal.
              */
             shared_by: string | null;
-            /** Shares */
+            /**
+             * Shares
+             * @description None while a common meter has no number at all.
+             */
             shares: components["schemas"]["Share"][];
             /**
              * Uncertainty
@@ -1094,7 +1434,10 @@ export interface components {
         ServicePointPage: {
             /** Channels */
             channels: components["schemas"]["ChannelAnswer"][];
-            /** Flags */
+            /**
+             * Flags
+             * @description First the one flag that the units page shows for this month, then what else is known of it.
+             */
             flags: components["schemas"]["FlagWithEvidence"][];
             /** Meters */
             meters: components["schemas"]["InstalledMeter"][];
@@ -1180,6 +1523,30 @@ export interface components {
         SitesAnswer: {
             /** Sites */
             sites: components["schemas"]["SiteAnswer"][];
+        };
+        /**
+         * StepAnswer
+         * @description One step of a command's way.
+         */
+        StepAnswer: {
+            /** Actor */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Attempt */
+            attempt: number;
+            /** Detail */
+            detail: string;
+            /** Outcome */
+            outcome: string;
+            /** Seen */
+            seen: {
+                [key: string]: unknown;
+            } | null;
+            state: components["schemas"]["CommandState"];
         };
         /**
          * TotalAnswer
@@ -1306,6 +1673,16 @@ export interface components {
              * @description Meters that are read by a schedule.
              */
             meters_due: number;
+            /**
+             * No Readings
+             * @description Rows without a number: nothing is known, or it cannot be computed.
+             */
+            no_readings: number;
+            /**
+             * Partial
+             * @description Rows with a number for a part of the time only.
+             */
+            partial: number;
             /** Read Failures */
             read_failures: number;
             /**
@@ -1325,9 +1702,11 @@ export interface components {
         };
         /**
          * UsageAnswer
-         * @description The newest statement of every service point of a site for one month.
+         * @description The newest statement of every service point of a site for one month, and whose statement is missing.
          */
         UsageAnswer: {
+            /** Missing */
+            missing: components["schemas"]["MissingStatement"][];
             /**
              * Month
              * @example 2025-01
@@ -1419,6 +1798,179 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    command: {
+        parameters: {
+            query?: {
+                /** @description Wait so long for its end. */
+                wait_s?: number;
+            };
+            header?: never;
+            path: {
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandHistory"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -1444,6 +1996,185 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    commands: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                meter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandsAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_command: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Made up by the caller, one per command: the same key with the same body gives the same command. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                meter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommandRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
