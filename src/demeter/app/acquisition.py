@@ -18,6 +18,7 @@ from demeter.ingest import IngestWriter
 from demeter.kernel import Unavailable
 from demeter.runtime import logging
 from demeter.runtime.config import Settings
+from demeter.runtime.memory import keep_freed
 
 log = logging.get("acquisition")
 
@@ -56,4 +57,5 @@ async def collect(wiring: Wiring) -> None:
 
 def main(wiring: Wiring) -> None:
     """Run the acquisition process."""
+    keep_freed()
     uvloop.run(collect(wiring))
