@@ -19,21 +19,33 @@ from demeter.headend import Collector, DatabaseCounters, Limits, PushListener
 from demeter.ingest import IngestWriter
 from demeter.kernel import Unavailable
 from demeter.runtime import logging
+from demeter.runtime.config import Settings
+from demeter.runtime.memory import keep_freed
 from demeter.sdk import CounterStore
 
 log = logging.get("acquisition")
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what the head-end may do at once: ``read_concurrency`` sessions, shared among the kinds of reads.
+
+    Each kind keeps its part of the whole, and at least one session: no kind may starve another.
+    """
+    usual = Limits().lanes
+    whole = sum(usual.values())
+    lanes = {purpose: max(1, settings.read_concurrency * part // whole) for purpose, part in usual.items()}
+    return Limits(schedule_s=settings.read_interval_s, lanes=lanes, learn_pushes=bool(settings.push_port))
 
 
 async def collect(wiring: Wiring) -> None:
     """Collect from all meters until cancelled or told to stop by a signal."""
     end_with_parent()
     writer = IngestWriter(wiring.database, wiring.decoders())
-    settings = wiring.settings
-    limits = Limits(schedule_s=settings.read_interval_s, learn_pushes=bool(settings.push_port))
     counters = DatabaseCounters(wiring.database)
+    limits = limits_of(wiring.settings)
     collector = Collector(wiring.database, wiring.drivers(counters), writer.accept, wiring.secrets, limits=limits)
-    if settings.acquisition_metrics_port:
-        start_http_server(settings.acquisition_metrics_port, "127.0.0.1")
+    if wiring.settings.acquisition_metrics_port:
+        start_http_server(wiring.settings.acquisition_metrics_port, "127.0.0.1")
     running = asyncio.create_task(_all(collector, push_listeners(wiring, writer, counters)))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -70,4 +82,5 @@ async def _all(collector: Collector, listeners: Sequence[PushListener]) -> None:
 
 def main(wiring: Wiring) -> None:
     """Run the acquisition process."""
+    keep_freed()
     uvloop.run(collect(wiring))

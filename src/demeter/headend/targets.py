@@ -23,9 +23,9 @@ class Contact:
 
     ``absent``: profiles the meter said it does not have; forgotten when the meter's record changes. ``queued``: it
     waits in a lane. ``retired``: it is no longer to be read. ``searched``: up to where a turn that ran out of slices
-    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``slice_rows``: how many rows it is
-    asked for at a time, where that is less than usual because more did not come through. ``awaited``: commands wait for
-    the lock; a session that has time lets them go first.
+    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``awaited``: commands wait for the lock;
+    a session that has time lets them go first. ``slice_rows``: how many rows it is asked for at a time, where that is
+    less than usual because more did not come through.
     """
 
     target: Target

@@ -117,6 +117,7 @@ def test_an_alert_of_a_simulated_meter_is_kept(rig: Rig) -> None:
             fleet = FleetConfig("Asia/Kolkata", int((NOON - timedelta(hours=6)).timestamp()), (config,))
             async with Simulation(fleet, FixedClock(NOON)) as simulation:
                 meter = rig.add_meter("DM1", "", keys=secrets(config), system_title=config.system_title)
+                await asyncio.sleep(0.8)  # until the listener has looked again who there is
                 simulation.tick()
                 simulation.desk.carry_out({"meter": "m", "fault": "outage"})
                 await eventually(lambda: len(push.journal(meter)) == 1)
