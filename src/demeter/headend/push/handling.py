@@ -84,11 +84,12 @@ class Handler:
     async def _answer(self, pushed: Pushed, sender: Sender, opened: OpenedPush) -> bytes:
         """Return the confirmation; without one the sender tries again, which is found out as a repeat."""
         try:
-            await self._windows.written()
-            return await self._receiver.answer(pushed, opened, sender.meter)
+            answer = self._receiver.answer(pushed, opened, sender.meter)
+            _, octets = await asyncio.gather(self._windows.written(), answer)
         except (PushRefusal, Unavailable) as error:
             log.warning("a push was stored but cannot be confirmed", meter=sender.meter.serial, reason=str(error))
             return b""
+        return octets
 
     async def _store(self, sender: Sender, opened: OpenedPush) -> None:
         try:

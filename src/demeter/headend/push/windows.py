@@ -75,6 +75,7 @@ class Windows:
         self._size = size
         self._flush_s = flush_s
         self._meters: dict[int, Counting] = {}
+        self._loading: dict[int, asyncio.Lock] = {}
         self._dirty: set[tuple[int, Place]] = set()
         self._written: asyncio.Future[None] | None = None
 
@@ -84,10 +85,15 @@ class Windows:
         Raises:
             Unavailable: the database does not answer.
         """
-        if sender.meter_id not in self._meters:
-            rows = await asyncio.to_thread(self._load, sender)
-            windows = {(row.title, row.series, row.key_version): Window(row.reached, row.taken) for row in rows}
-            self._meters.setdefault(sender.meter_id, Counting(sender, windows))
+        if sender.meter_id in self._meters:
+            return
+        # One at a time, so that a meter's first messages stay in their order.
+        async with self._loading.setdefault(sender.meter_id, asyncio.Lock()):
+            if sender.meter_id not in self._meters:
+                rows = await asyncio.to_thread(self._load, sender)
+                windows = {(row.title, row.series, row.key_version): Window(row.reached, row.taken) for row in rows}
+                self._meters[sender.meter_id] = Counting(sender, windows)
+        self._loading.pop(sender.meter_id, None)
 
     def _load(self, sender: Sender) -> list[CounterRow]:
         with (
