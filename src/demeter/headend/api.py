@@ -18,7 +18,7 @@ from demeter.kernel import day_start
 from demeter.runtime.database import Database, Scope
 
 LONGEST_WAIT_S = 60.0
-LOOK_EVERY_S = 0.25
+FIRST_LOOK_S, LOOK_EVERY_S = 0.04, 0.25
 
 
 class FailureAnswer(Wire):
@@ -135,8 +135,10 @@ async def read_now(
     # It may wait a minute for a meter: not in a thread that others wait for.
     asked = await asyncio.to_thread(_ask, database, scope, meter_id)
     deadline = asyncio.get_running_loop().time() + LONGEST_WAIT_S
+    pause_s = FIRST_LOOK_S
     while asked.done_at is None and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.3, LOOK_EVERY_S)
         asked = await asyncio.to_thread(_look, database, scope, asked.id)
     return await asyncio.to_thread(_outcome, database, scope, asked)
 

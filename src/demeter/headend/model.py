@@ -52,7 +52,9 @@ class Limits:
     """How the head-end paces itself. Seconds unless the name says otherwise.
 
     ``schedule_s``: grid of regular reads, aligned to UTC (so to every zone whose offset is whole quarters);
-    ``settle_s`` after the grid, spread over ``jitter_s`` by meter. ``lanes``: sessions at once, by purpose.
+    ``settle_s`` after the grid, spread over ``jitter_s`` by meter. ``lanes``: meters spoken to at once, by purpose;
+    a meter that has not answered within ``prompt_s`` gives its place to others and goes on without, so ``calling``
+    sessions may be under way for each place.
     ``slice_rows``: rows asked for at a time; ``slices_per_turn``: after so many, a meter with more history goes to the
     end of the queue. ``outstanding``: deliveries of one meter that may wait for their commit. ``patience_s`` is the
     longest back-off, ``sulk_s`` the shortest for failures that waiting does not heal (wrong key).
@@ -71,6 +73,8 @@ class Limits:
             Purpose.COMMAND: 48,
         }
     )
+    prompt_s: float = 1
+    calling: int = 8
     turn_s: float = 300
     slice_rows: int = 1344
     slices_per_turn: int = 12
