@@ -5,6 +5,7 @@ from demeter.headend.counters import DatabaseCounters
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
+    Kept,
     Limits,
     MeterRow,
     Purpose,
@@ -42,6 +43,7 @@ from demeter.headend.service import (
     request_read,
     sessions,
 )
+from demeter.headend.service_level import ReadingPerformance, last_week, reading_performance
 from demeter.headend.store import DONE_CHANNEL
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "Command",
     "CommandState",
     "DatabaseCounters",
+    "Kept",
     "Limits",
     "MeterRow",
     "Order",
@@ -63,6 +66,7 @@ __all__ = [
     "Pacing",
     "Purpose",
     "ReadRequest",
+    "ReadingPerformance",
     "Receipt",
     "RequestState",
     "Session",
@@ -74,10 +78,12 @@ __all__ = [
     "command",
     "commands",
     "expire_commands",
+    "last_week",
     "meter_rows",
     "progress",
     "prune_log",
     "read_request",
+    "reading_performance",
     "request_command",
     "request_read",
     "sessions",

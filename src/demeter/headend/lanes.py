@@ -68,8 +68,8 @@ class Timetable:
 class Place:
     """One of the few places at which meters are spoken to, given to others when a meter keeps silent.
 
-    Dead meters come in numbers, when a street has no power: were each to hold its place until it is given up, the others
-    would wait for them. A meter that answers late goes on without a place: its line holds it up, not the others.
+    Dead meters come in numbers, when a street has no power: were each to hold its place until it is given up, the
+    others would wait for them. A meter that answers late goes on without a place: its line holds it up, not the others.
     """
 
     def __init__(self, gate: asyncio.Semaphore, prompt_s: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -233,13 +233,55 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """Interval reads that were committed, and how many of them so soon after their interval had ended."""
+
+    received: int = 0
+    within_15min: int = 0
+    within_4h: int = 0
+    within_24h: int = 0
+
+    def __add__(self, other: Received) -> Received:
+        return Received(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class DayCount:
-    """How many interval reads that ended within a site-local day were committed."""
+    """The interval reads of a meter that ended within a site-local day."""
 
     site_id: int
     meter_id: int
     day: date
+    counts: Received
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """A reason for which reads failed: of how many meters, in how many sessions, and what was said of the last."""
+
+    reason: str
+    meters: int
+    sessions: int
+    last_at: datetime
+    last_detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many of the reads that were due came within a time; ``due`` counts those that have had that time."""
+
+    due: int
     received: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """Reads due and received in time, of one meter (or of a site: ``meter_id`` None)."""
+
+    meter_id: int | None
+    within_15min: Kept
+    within_4h: Kept
+    within_24h: Kept
 
 
 HOPELESS = frozenset(

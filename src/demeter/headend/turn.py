@@ -328,7 +328,7 @@ class Turn:
             return
         state = replace(known, collected_until=newest, received=known.received + len(fresh))
         contact.profiles[part.profile] = state
-        days = received_by_day(target.zone, fresh) if part.profile is Profile.BLOCK else {}
+        days = received_by_day(target.zone, fresh, self._clock.now()) if part.profile is Profile.BLOCK else {}
         self._recorder.profile(target.organization_id, state, days)
 
     async def _read_now(self, session: MeterSession) -> None:
