@@ -7,6 +7,7 @@ moves only over slices that are committed, in their order, so a process that die
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slic
 from demeter.headend.targets import Contact
 from demeter.kernel import Clock, Span, Unavailable
 from demeter.runtime import logging
-from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
+from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, PushSession, ReadFailure
 
 log = logging.get("headend")
 
@@ -150,7 +151,8 @@ class Turn:
     async def _talk(self, session: MeterSession) -> None:
         identified = self._contact.state.identified_at
         every = timedelta(seconds=self._limits.identify_every_s)
-        if identified is None or self._clock.now() - identified >= every:
+        due = identified is None or self._clock.now() - identified >= every
+        if due:
             await self._identify(session)
             await self._check_clock(session)
             if self._contact.target is self._target:
@@ -161,6 +163,8 @@ class Turn:
                 budget = await self._collect(session, profile, budget)
         if self._purpose is Purpose.ON_DEMAND:
             await self._read_now(session)
+        if due and isinstance(session, PushSession) and self._contact.target is self._target:
+            await self._learn(session)
 
     async def _identify(self, session: MeterSession) -> None:
         """Make sure that the right meter answers: a changed address must not credit one flat's use to another."""
@@ -169,6 +173,19 @@ class Turn:
         if serial != expected:
             self._contact.state = replace(self._contact.state, identified_at=None)
             raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {serial} answered")
+
+    async def _learn(self, session: PushSession) -> None:
+        """Keep by what the meter's pushes are known and read; a meter that does not tell is read all the same."""
+        title = session.peer_title or self._contact.state.system_title
+        self._contact.state = replace(self._contact.state, system_title=title)
+        if not self._limits.learn_pushes:
+            return
+        try:
+            told = {setup: list(columns) for setup, columns in (await session.push_objects()).items()}
+        except ReadFailure as failure:
+            log.info("a meter does not tell what it pushes", meter=self._contact.target.serial, reason=str(failure))
+        else:
+            self._contact.state = replace(self._contact.state, push_objects=json.dumps(told))
 
     async def _check_clock(self, session: MeterSession) -> None:
         asked = self._clock.now()

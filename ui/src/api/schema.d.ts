@@ -95,6 +95,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/push/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Quarantine
+         * @description List pushes that were not taken and claim to be from the organization's meters.
+         *
+         *     Where the installation has one organization only, also those nobody is known for; with several, those are shown by
+         *     ``demeter push quarantine list`` on the machine.
+         */
+        get: operations["push_quarantine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/service-points/{service_point_id}": {
         parameters: {
             query?: never;
@@ -1302,6 +1325,71 @@ export interface components {
             slots: number;
         };
         /**
+         * QuarantineAnswer
+         * @description What quarantine holds, the newest first.
+         */
+        QuarantineAnswer: {
+            /** Messages */
+            messages: components["schemas"]["QuarantinedAnswer"][];
+        };
+        /**
+         * QuarantinedAnswer
+         * @description A message that was not taken. The same message from the same source for the same reason is one that counts.
+         */
+        QuarantinedAnswer: {
+            /** Count */
+            count: number;
+            /** Detail */
+            detail: string;
+            /**
+             * First Seen At
+             * Format: date-time
+             */
+            first_seen_at: string;
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            /**
+             * Last Seen At
+             * Format: date-time
+             */
+            last_seen_at: string;
+            /**
+             * Meter Id
+             * @description The meter it claims to be from; null when none is known by what it says.
+             */
+            meter_id: string | null;
+            /**
+             * Names
+             * @description What its body calls the meter; may be empty.
+             */
+            names: string;
+            /** Protocol */
+            protocol: string;
+            /**
+             * Reason
+             * @description In a word: unknown sender, wrong key, replayed counter, …
+             */
+            reason: string;
+            /**
+             * Size
+             * @description Bytes.
+             */
+            size: number;
+            /**
+             * Source
+             * @description IP address it came from.
+             */
+            source: string;
+            /**
+             * Title
+             * @description System title it names, hexadecimal; may be empty.
+             */
+            title: string;
+        };
+        /**
          * ReadNowAnswer
          * @description What an on-demand read brought. What it counts is committed.
          */
@@ -2301,6 +2389,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReadNowAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    push_quarantine: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineAnswer"];
                 };
             };
             /** @description Unauthorized */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -280,7 +280,7 @@ class DlmsSession:
         return await self._complete(table, doing)
 
     async def _complete(self, table: Table, doing: str) -> Table:
-        """Ask the registers themselves for the scalers that the scaler profile does not name."""
+        """Ask the registers themselves for the scalers that a table does not have."""
         missing = unscaled(table.captures, table.scalers)
         if not missing:
             return table
@@ -293,6 +293,29 @@ class DlmsSession:
                 if value is not None:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
+
+    async def tried(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
+        """Read attributes; None stands for those the meter does not give."""
+        if not attributes:
+            return []
+        answers = await self.run(self._client.get_many(attributes), doing)
+        return [answer if isinstance(answer, bytes) else None for answer in answers]
+
+    def place(self, profile: Profile) -> Obis | None:
+        """Return the logical name of a profile of this meter's commodity; None: it is not read here."""
+        found = places(profile, self._options.commodity)
+        return None if found is None else found[0]
+
+    @property
+    def peer_title(self) -> str:
+        """Return the system title the meter told in this association (hexadecimal; empty: none)."""
+        return (self._client.server_title or b"").hex()
+
+    async def push_objects(self) -> Mapping[str, Sequence[str]]:
+        """Read what the meter's pushes carry, see :mod:`demeter.drivers.dlms.pushing.learning`."""
+        from demeter.drivers.dlms.pushing.learning import push_objects
+
+        return await push_objects(self)
 
     def operations(self) -> frozenset[OperationKind]:
         """Return the kinds of operations that can be performed."""
