@@ -15,7 +15,7 @@ from prometheus_client import start_http_server
 
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
-from demeter.headend import Collector, DatabaseCounters, Limits, PushListener
+from demeter.headend import Collector, DatabaseCounters, Limits, Purpose, PushListener
 from demeter.ingest import IngestWriter
 from demeter.kernel import Unavailable
 from demeter.runtime import logging
@@ -29,12 +29,16 @@ log = logging.get("acquisition")
 def limits_of(settings: Settings) -> Limits:
     """Return what the head-end may do at once: ``read_concurrency`` sessions, shared among the kinds of reads.
 
-    Each kind keeps its part of the whole, and at least one session: no kind may starve another.
+    Each kind keeps its part of the whole, and at least one session: no kind may starve another. Commands have places
+    of their own.
     """
     usual = Limits().lanes
-    whole = sum(usual.values())
-    lanes = {purpose: max(1, settings.read_concurrency * part // whole) for purpose, part in usual.items()}
-    return Limits(schedule_s=settings.read_interval_s, lanes=lanes, learn_pushes=bool(settings.push_port))
+    reads = {purpose: part for purpose, part in usual.items() if purpose is not Purpose.COMMAND}
+    whole = sum(reads.values())
+    lanes: dict[Purpose, int] = {
+        purpose: max(1, settings.read_concurrency * part // whole) for purpose, part in reads.items()
+    }
+    return Limits(schedule_s=settings.read_interval_s, lanes=usual | lanes, learn_pushes=bool(settings.push_port))
 
 
 async def collect(wiring: Wiring) -> None:

@@ -5,6 +5,7 @@ from demeter.headend.counters import DatabaseCounters
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
+    Kept,
     Limits,
     MeterRow,
     Purpose,
@@ -53,6 +54,7 @@ from demeter.headend.service import (
     request_read,
     sessions,
 )
+from demeter.headend.service_level import ReadingPerformance, last_week, reading_performance
 from demeter.headend.store import DONE_CHANNEL
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "Command",
     "CommandState",
     "DatabaseCounters",
+    "Kept",
     "Limits",
     "MeterRow",
     "Order",
@@ -77,6 +80,7 @@ __all__ = [
     "PushListener",
     "Quarantined",
     "ReadRequest",
+    "ReadingPerformance",
     "Receipt",
     "Released",
     "RequestState",
@@ -92,11 +96,13 @@ __all__ = [
     "expire_commands",
     "found",
     "held",
+    "last_week",
     "meter_rows",
     "progress",
     "prune_log",
     "quarantined",
     "read_request",
+    "reading_performance",
     "release",
     "request_command",
     "request_read",

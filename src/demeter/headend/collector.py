@@ -137,7 +137,9 @@ class Engine:
         self._limits = limits
         self._contacts: dict[int, Contact] = {}
         self._timetable = Timetable(clock)
-        self._lanes = Lanes({**Limits().lanes, **limits.lanes}, self._serve)
+        places = {**Limits().lanes, **limits.lanes}
+        self._gates = {purpose: asyncio.Semaphore(count) for purpose, count in places.items()}
+        self._lanes = Lanes({purpose: count * limits.calling for purpose, count in places.items()}, self._serve)
         self._crew = Crew(
             Rigging(
                 database,
@@ -223,8 +225,8 @@ class Engine:
 
     async def _session(self, contact: Contact, purpose: Purpose) -> tuple[Session, bool]:
         started = self._clock.now()
-        driver = self._drivers[contact.target.protocol]
-        turn = Turn(contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose)
+        driver, gate = self._drivers[contact.target.protocol], self._gates[purpose]
+        turn = Turn(contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose, gate)
         try:
             return await turn.run(), turn.more
         except Exception as error:  # a driver's defect must not stop the others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -52,7 +52,9 @@ class Limits:
     """How the head-end paces itself. Seconds unless the name says otherwise.
 
     ``schedule_s``: grid of regular reads, aligned to UTC (so to every zone whose offset is whole quarters);
-    ``settle_s`` after the grid, spread over ``jitter_s`` by meter. ``lanes``: sessions at once, by purpose.
+    ``settle_s`` after the grid, spread over ``jitter_s`` by meter. ``lanes``: meters spoken to at once, by purpose;
+    a meter that has not answered within ``prompt_s`` gives its place to others and goes on without, so ``calling``
+    sessions may be under way for each place.
     ``slice_rows``: rows asked for at a time; ``slices_per_turn``: after so many, a meter with more history goes to the
     end of the queue. ``outstanding``: deliveries of one meter that may wait for their commit. ``patience_s`` is the
     longest back-off, ``sulk_s`` the shortest for failures that waiting does not heal (wrong key).
@@ -72,6 +74,8 @@ class Limits:
             Purpose.COMMAND: 48,
         }
     )
+    prompt_s: float = 1
+    calling: int = 8
     turn_s: float = 300
     slice_rows: int = 1344
     slices_per_turn: int = 12
@@ -237,13 +241,55 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """Interval reads that were committed, and how many of them so soon after their interval had ended."""
+
+    received: int = 0
+    within_15min: int = 0
+    within_4h: int = 0
+    within_24h: int = 0
+
+    def __add__(self, other: Received) -> Received:
+        return Received(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class DayCount:
-    """How many interval reads that ended within a site-local day were committed."""
+    """The interval reads of a meter that ended within a site-local day."""
 
     site_id: int
     meter_id: int
     day: date
+    counts: Received
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """A reason for which reads failed: of how many meters, in how many sessions, and what was said of the last."""
+
+    reason: str
+    meters: int
+    sessions: int
+    last_at: datetime
+    last_detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many of the reads that were due came within a time; ``due`` counts those that have had that time."""
+
+    due: int
     received: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """Reads due and received in time, of one meter (or of a site: ``meter_id`` None)."""
+
+    meter_id: int | None
+    within_15min: Kept
+    within_4h: Kept
+    within_24h: Kept
 
 
 HOPELESS = frozenset(

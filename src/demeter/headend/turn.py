@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from demeter.headend.lanes import Place
 from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink
 from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
@@ -61,8 +62,10 @@ class Turn:
         clock: Clock,
         limits: Limits,
         purpose: Purpose,
+        gate: asyncio.Semaphore,
     ) -> None:
         self._contact = contact
+        self._gate = gate
         # The record may change while the meter speaks: this session is with the meter that was called.
         self._target = contact.target
         self._driver = driver
@@ -136,9 +139,10 @@ class Turn:
         target = self._target
         if target.trouble:
             raise ReadFailure(FailureKind.NOT_CONFIGURED, target.trouble)
-        self._began = asyncio.get_running_loop().time()
-        async with asyncio.timeout(self._limits.turn_s):
+        async with Place(self._gate, self._limits.prompt_s) as place, asyncio.timeout(self._limits.turn_s):
+            self._began = asyncio.get_running_loop().time()
             session = await self._driver.open(target.endpoint, target.credentials)
+            place.answered()
             try:
                 await self._talk(session)
             finally:
@@ -341,7 +345,7 @@ class Turn:
             return
         state = replace(known, collected_until=newest, received=known.received + len(fresh))
         contact.profiles[part.profile] = state
-        days = received_by_day(target.zone, fresh) if part.profile is Profile.BLOCK else {}
+        days = received_by_day(target.zone, fresh, self._clock.now()) if part.profile is Profile.BLOCK else {}
         self._recorder.profile(target.organization_id, state, days)
 
     async def _read_now(self, session: MeterSession) -> None:

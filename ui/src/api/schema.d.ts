@@ -306,6 +306,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sites/{site_id}/reading-performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description Tell how many interval reads were due and came within 15 minutes, 4 hours and 24 hours, and why reads failed.
+         */
+        get: operations["reading_performance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sites/{site_id}/reconciliation": {
         parameters: {
             query?: never;
@@ -874,6 +894,25 @@ export interface components {
             message: string;
         };
         /**
+         * FailureCountAnswer
+         * @description Why reads failed, of how many meters and in how many sessions.
+         */
+        FailureCountAnswer: {
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
+            /** Last Message */
+            last_message: string;
+            /** Meters */
+            meters: number;
+            /** Reason */
+            reason: string;
+            /** Sessions */
+            sessions: number;
+        };
+        /**
          * Finding
          * @description A check of the values that failed, over ``[start, end)``. It changes no value.
          */
@@ -1019,6 +1058,41 @@ export interface components {
             values: (number | null)[];
             /** Zone */
             zone: string;
+        };
+        /**
+         * KeptAnswer
+         * @description Reads that came within a time, of those that have had that time.
+         */
+        KeptAnswer: {
+            /** Due */
+            due: number;
+            /** Received */
+            received: number;
+        };
+        /**
+         * LevelAnswer
+         * @description Interval reads due and received in time.
+         */
+        LevelAnswer: {
+            within_15min: components["schemas"]["KeptAnswer"];
+            within_24h: components["schemas"]["KeptAnswer"];
+            within_4h: components["schemas"]["KeptAnswer"];
+        };
+        /**
+         * MeterLevelAnswer
+         * @description Of one meter.
+         */
+        MeterLevelAnswer: {
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            /** Serial */
+            serial: string;
+            within_15min: components["schemas"]["KeptAnswer"];
+            within_24h: components["schemas"]["KeptAnswer"];
+            within_4h: components["schemas"]["KeptAnswer"];
         };
         /**
          * MeterPart
@@ -1178,6 +1252,36 @@ export interface components {
          * @enum {string}
          */
         OperationKind: "connect" | "disconnect" | "arm" | "load-limit" | "set-clock" | "set-calendar" | "set-special-days" | "billing-reset" | "upgrade-firmware" | "change-keys";
+        /**
+         * PerformanceAnswer
+         * @description How well a site was read in some of its days.
+         */
+        PerformanceAnswer: {
+            /**
+             * Failures
+             * @description Ranked: the reason with the most meters first.
+             */
+            failures: components["schemas"]["FailureCountAnswer"][];
+            /** Meters */
+            meters: components["schemas"]["MeterLevelAnswer"][];
+            /**
+             * Since
+             * Format: date
+             */
+            since: string;
+            site: components["schemas"]["LevelAnswer"];
+            /**
+             * Until
+             * Format: date
+             * @description The last day, included.
+             */
+            until: string;
+            /**
+             * Zone
+             * @description IANA zone of the days.
+             */
+            zone: string;
+        };
         /**
          * Problem
          * @description Why a request was refused.
@@ -3317,6 +3421,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MetersAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reading_performance: {
+        parameters: {
+            query?: {
+                /** @description First day; left out: six days before the last. */
+                since?: string | null;
+                /** @description Last day; left out: today, as the site has it. */
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                site_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PerformanceAnswer"];
                 };
             };
             /** @description Unauthorized */
