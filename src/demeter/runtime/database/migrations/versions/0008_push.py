@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0008_push"
-down_revision = "0013_service_level"
+down_revision = "0007_kept_apart"
 
 TABLES = """
 ALTER TABLE headend.meter_state
