@@ -6,14 +6,13 @@ in :mod:`.services`, :mod:`.associations`, :mod:`.ciphering`, :mod:`.values` and
 the head-end uses: each is a check of the other.
 """
 
-from demeter.protocols.dlms.translate import associations, services  # they enter their APDUs
 from demeter.protocols.dlms.translate.apdus import known_apdus
 from demeter.protocols.dlms.translate.context import Keyring, Keys
 from demeter.protocols.dlms.translate.hexadecimal import octets_from_text
-from demeter.protocols.dlms.translate.node import Node
-from demeter.protocols.dlms.translate.translation import FORMS, Translation, Translator, octets_of, translate
 from demeter.protocols.dlms.translate.json_form import error_to_json, from_json, node_to_json, to_json
+from demeter.protocols.dlms.translate.node import Node
 from demeter.protocols.dlms.translate.text_form import to_text
+from demeter.protocols.dlms.translate.translation import FORMS, Translation, Translator, octets_of, translate
 from demeter.protocols.dlms.translate.xml_form import from_xml, to_xml
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "Node",
     "Translation",
     "Translator",
-    "associations",
     "error_to_json",
     "from_json",
     "from_xml",
@@ -31,7 +29,6 @@ __all__ = [
     "node_to_json",
     "octets_from_text",
     "octets_of",
-    "services",
     "to_json",
     "to_text",
     "to_xml",

@@ -9,7 +9,7 @@ from typing import Final
 
 from demeter.protocols.dlms.errors import Malformed
 from demeter.protocols.dlms.translate import words
-from demeter.protocols.dlms.translate.apdus import APDU, enter
+from demeter.protocols.dlms.translate.apdus import APDU
 from demeter.protocols.dlms.translate.context import Context
 from demeter.protocols.dlms.translate.engine import (
     Exactly,
@@ -192,11 +192,10 @@ RELEASE = Elements(
     }
 )
 
-enter(
-    {
-        0x60: Part("AssociationRequest", AARQ),
-        0x61: Part("AssociationResponse", AARE),
-        0x62: Part("ReleaseRequest", RELEASE),
-        0x63: Part("ReleaseResponse", RELEASE),
-    }
-)
+ASSOCIATIONS: Final[Mapping[int, Part]] = {
+    0x60: Part("AssociationRequest", AARQ),
+    0x61: Part("AssociationResponse", AARE),
+    0x62: Part("ReleaseRequest", RELEASE),
+    0x63: Part("ReleaseResponse", RELEASE),
+}
+"""APDUs of ACSE by tag."""

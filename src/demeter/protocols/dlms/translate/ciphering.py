@@ -24,11 +24,12 @@ from demeter.protocols.dlms.security import (
     Suite,
     SuiteKeys,
     check_signature,
+    counter_octets,
     decode_general_ciphering,
     decode_general_signing,
 )
 from demeter.protocols.dlms.translate import words
-from demeter.protocols.dlms.translate.apdus import APDU, enter, known_apdus
+from demeter.protocols.dlms.translate.apdus import APDU, known_apdus
 from demeter.protocols.dlms.translate.context import Context, Keys
 from demeter.protocols.dlms.translate.engine import (
     Choice,
@@ -59,8 +60,8 @@ _BY_SERVER: Final = frozenset({0x08, 0x0E, 0xC2, 0xC4, 0xC5, 0xC7})
 class Envelope:
     """What stands around protected content.
 
-    ``announced``: the plain tag a service-specific envelope promises. ``titles``: who may have sent it. ``header``: what
-    general-ciphering authenticates besides; ``general``: the APDU that says where its key comes from.
+    ``announced``: the plain tag a service-specific envelope promises. ``titles``: who may have sent it. ``header``:
+    what general-ciphering authenticates besides; ``general``: the APDU that says where its key comes from.
     """
 
     announced: int | None
@@ -71,14 +72,24 @@ class Envelope:
 
 
 def _keys(context: Context, envelope: Envelope, suite: Suite) -> Iterator[SuiteKeys]:
-    """The keys that may fit, ready for use.
+    """The keys that may fit, ready for use; those that cannot be used are passed over.
 
     Raises:
-        DlmsError: a key is missing or has another size than the suite's.
+        DlmsError: none can: a key is missing or has another size than the suite's.
     """
     keyring = context.keyring
+    failed: DlmsError | None = None
+    usable = False
     for keys in keyring.candidates(*envelope.titles, keyring.server, keyring.client):
-        yield _ready(context, envelope, keys, suite)
+        try:
+            ready = _ready(context, envelope, keys, suite)
+        except DlmsError as error:
+            failed = error
+            continue
+        usable = True
+        yield ready
+    if failed is not None and not usable:
+        raise failed
 
 
 def _ready(context: Context, envelope: Envelope, keys: Keys, suite: Suite) -> SuiteKeys:
@@ -128,7 +139,9 @@ class Content:
         try:
             plain = self._opened(walk, start, envelope)
         except DlmsError as error:
-            offset = walk.base + (start if tag is None or not isinstance(error, TagCheckFailed) else walk.end - TAG_SIZE)
+            offset = walk.base + (
+                start if tag is None or not isinstance(error, TagCheckFailed) else walk.end - TAG_SIZE
+            )
             walk.context.problems.append(type(error)(error.message, offset=offset))
             for item in (tag, cipher):
                 if item is not None:
@@ -180,7 +193,8 @@ class Content:
             content = out.apart()
             APDU.write(content, parts[_PLAIN])
             plain = bytes(content.octets)
-        sealed = None if plain is None else _sealed(out.context, envelope, control, counter, plain)
+        before = _before(parts, control, counter)
+        sealed = None if plain is None else _sealed(out.context, envelope, control, counter, plain, before)
         if sealed is not None:
             out.octets += sealed
             return
@@ -207,17 +221,44 @@ def _expected(envelope: Envelope) -> frozenset[bytes]:
     return frozenset(bytes((tag,)) for tag in known_apdus())
 
 
-def _sealed(context: Context, envelope: Envelope, control: int, counter: int, plain: bytes) -> bytes | None:
-    """The content sealed, or None where key or title is not known."""
-    if context.keyring.empty or not envelope.titles or control & _SUITE > max(Suite):
+def _before(parts: dict[str, Node], control: int, counter: int) -> bytes | None:
+    """The content as it was read, if it is all there: what tells which key sealed it."""
+    names = [_CIPHER if control & _ENCRYPTED else "", "AuthenticationTag"]
+    if not control & _AUTHENTICATED or any(name not in parts for name in names) or not 0 <= control <= 0xFF:
+        return None
+    return b"".join((bytes((control,)), counter_octets(counter), *(as_octets(parts[name]) for name in names)))
+
+
+def _sealed(
+    context: Context, envelope: Envelope, control: int, counter: int, plain: bytes, before: bytes | None
+) -> bytes | None:
+    """The content sealed, or None where key or title is not known.
+
+    Raises:
+        TagCheckFailed: no key opens what was there ``before``: sealing under another would say something else.
+    """
+    suite, protection = control & _SUITE, control & ~_SUITE
+    if context.keyring.empty or not envelope.titles or suite > max(Suite):
+        return None
+    if not protection or protection & ~(_AUTHENTICATED | _ENCRYPTED):
         return None
     try:
-        keys = next(_keys(context, envelope, Suite(control & _SUITE)), None)
+        usable = list(_keys(context, envelope, Suite(suite)))
     except DlmsError:
         return None
-    if keys is None or control & ~(_SUITE | _AUTHENTICATED | _ENCRYPTED) or not control & ~_SUITE:
-        return None
-    return keys.seal(envelope.titles[0], counter, plain, control & ~_SUITE, envelope.header)
+    for title in envelope.titles:
+        for keys in usable:
+            if before is None or _opens(keys, title, before, envelope):
+                return keys.seal(title, counter, plain, protection, envelope.header)
+    raise TagCheckFailed("no key opens the ciphertext beside the plaintext: remove it to seal under this key")
+
+
+def _opens(keys: SuiteKeys, title: bytes, before: bytes, envelope: Envelope) -> bool:
+    try:
+        keys.open(title, before, 0, envelope.header)
+    except DlmsError:
+        return False
+    return True
 
 
 _CONTENT: Final = Content()
@@ -419,15 +460,13 @@ def _ciphered(prefix: str, tag: int, *, dedicated: bool) -> Part:
     return Part(prefix + known_apdus()[tag], kind)
 
 
-def enter_ciphered() -> None:
-    """Make the protected APDUs known; the plain ones must be already."""
-    enter({sealed: _ciphered("Glo", plain, dedicated=False) for plain, sealed in GLO_OF.items()})
-    enter({sealed: _ciphered("Ded", plain, dedicated=True) for plain, sealed in DED_OF.items()})
-    enter(
-        {
-            GENERAL_GLO: Part("GeneralGloCiphering", GeneralGlo(dedicated=False)),
-            GENERAL_DED: Part("GeneralDedCiphering", GeneralGlo(dedicated=True)),
-            GENERAL_CIPHERING: Part("GeneralCiphering", GeneralCipheringKind()),
-            GENERAL_SIGNING: Part("GeneralSigning", GeneralSigningKind()),
-        }
-    )
+def ciphered() -> dict[int, Part]:
+    """The protected APDUs by tag; the plain ones must be entered already."""
+    return {
+        **{sealed: _ciphered("Glo", plain, dedicated=False) for plain, sealed in GLO_OF.items()},
+        **{sealed: _ciphered("Ded", plain, dedicated=True) for plain, sealed in DED_OF.items()},
+        GENERAL_GLO: Part("GeneralGloCiphering", GeneralGlo(dedicated=False)),
+        GENERAL_DED: Part("GeneralDedCiphering", GeneralGlo(dedicated=True)),
+        GENERAL_CIPHERING: Part("GeneralCiphering", GeneralCipheringKind()),
+        GENERAL_SIGNING: Part("GeneralSigning", GeneralSigningKind()),
+    }

@@ -29,9 +29,9 @@ class Keys:
 class Keyring:
     """Which keys to try.
 
-    ``by_title``: the keys of known system titles; ``others``: keys that go with any title. ``client`` and ``server`` are
-    the titles of the two sides, ``dedicated`` the key of the association; all three are also learned from AARQ, AARE
-    and the initiate-request.
+    ``by_title``: the keys of known system titles; ``others``: keys that go with any title. ``client`` and ``server``
+    are the titles of the two sides, ``dedicated`` the key of the association; all three are also learned from AARQ,
+    AARE and the initiate-request.
     """
 
     by_title: Mapping[bytes, Keys] = field(default_factory=dict)

@@ -349,13 +349,13 @@ class Sequence:
         if len(given) != len(node.parts):
             raise Malformed(f"{node.name} has a part twice")
         for part in self._parts:
-            item = given.get(part.name)
+            found = given.get(part.name)
             if part.optional:
-                out.octets.append(item is not None)
-            elif item is None:
+                out.octets.append(found is not None)
+            elif found is None:
                 raise Malformed(f"{node.name} lacks {part.name}")
-            if item is not None:
-                part.kind.write(out, item)
+            if found is not None:
+                part.kind.write(out, found)
         if self._learn is not None:
             self._learn(node, out.context)
 

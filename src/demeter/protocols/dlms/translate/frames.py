@@ -42,7 +42,6 @@ HDLC: Final = "HdlcFrame"
 LLC: Final = "LlcFrame"
 DATA_FRAME: Final = "DataValue"
 FILL: Final = "HdlcFlags"
-UNREAD: Final = "Unread"
 _LLC_PART: Final = "Llc"
 _MESSAGE: Final = "HdlcMessage"
 _LLC_WORDS: Final = {b"\xe6\xe6\x00": "command", b"\xe6\xe7\x00": "response"}
@@ -308,6 +307,8 @@ def read_stream(octets: bytes, context: Context, *, form: str = "auto") -> list[
     root = Node("Frames", 0, len(octets), items=[])
     walk = Walk(octets, context)
     at = 0
+    if not octets:
+        context.problems.append(Truncated("there is nothing to read", offset=0))
     while at < len(octets):
         kind = _form_at(octets, at) if form == "auto" else form
         try:
@@ -381,10 +382,14 @@ def write_stream(frames: list[Node], context: Context) -> bytes:
     """
     out = Out(context)
     for frame in frames:
-        if any(node.broken or node.name == UNREAD for node in frame.walk()):
+        if not _whole(frame):
             raise Malformed(f"{frame.name} was not read whole: it cannot be written")
         _write_frame(out, frame)
     return bytes(out.octets)
+
+
+def _whole(node: Node) -> bool:
+    return not node.broken and all(_whole(item) for item in node.parts)
 
 
 def _write_frame(out: Out, frame: Node) -> None:

@@ -88,7 +88,7 @@ def _node(found: Json, where: str, depth: int) -> Node:
         raise Malformed(f"{where} is no node with a name")
     unknown = set(found) - _KEYS
     if unknown:
-        raise Malformed(f"{where}: {sorted(unknown)[0]!r:.40} is not known")
+        raise Malformed(f"{where}: {min(unknown)!r:.40} is not known")
     hints, items, value = found.get("hints", {}), found.get("items"), found.get("value")
     if not isinstance(hints, dict) or any(type(number) is not int for number in hints.values()):
         raise Malformed(f"{where}.hints are numbers by name")

@@ -8,7 +8,6 @@ from typing import Final
 from demeter.protocols.dlms.apdu import MAX_REFERENCES
 from demeter.protocols.dlms.errors import Malformed, Unsupported
 from demeter.protocols.dlms.translate import words
-from demeter.protocols.dlms.translate.apdus import enter
 from demeter.protocols.dlms.translate.blocks import collect, collect_general
 from demeter.protocols.dlms.translate.context import Context
 from demeter.protocols.dlms.translate.engine import (
@@ -49,7 +48,7 @@ class Selection:
 
 
 class Moment:
-    """The date-time of a notification or ACCESS: an octet-string, empty where there is none.
+    """The date-time of a data-notification: an octet-string, empty where there is none.
 
     Some meters (Kaifa) write the tag of an octet-string before its length; no date-time has nine octets.
     """
@@ -139,10 +138,9 @@ class ExceptionKind:
             Number(4).write(out, counter)
 
 
-
 INVOKE = Part("InvokeIdAndPriority", Number(words=words.invoke))
 LONG_INVOKE = Part("LongInvokeIdAndPriority", Number(4, words.long_invoke))
-DATE_TIME = Part("DateTime", Moment())
+DATE_TIME = Part("DateTime", Octets(moment_meaning))
 BLOCK_NUMBER = Part("BlockNumber", Number(4))
 _SELECTION = Selection()
 _ATTRIBUTE = Sequence(
@@ -298,7 +296,7 @@ ACCESS_RESPONSE = Sequence(
     Part("AccessResponseListOfData", _VALUES),
     Part("AccessResponseListOfSpecifications", _OUTCOMES),
 )
-DATA_NOTIFICATION = Sequence(LONG_INVOKE, DATE_TIME, Part("NotificationBody", DATA))
+DATA_NOTIFICATION = Sequence(LONG_INVOKE, Part("DateTime", Moment()), Part("NotificationBody", DATA))
 DATA_NOTIFICATION_CONFIRM = Sequence(LONG_INVOKE, DATE_TIME)
 EVENT_NOTIFICATION = Sequence(
     Part("Time", Octets(moment_meaning), optional=True), ATTRIBUTE, Part("AttributeValue", DATA)
@@ -342,23 +340,22 @@ INITIATE_RESPONSE = Sequence(
     Part("VaaName", Number(2)),
 )
 
-enter(
-    {
-        0x01: Part("InitiateRequest", INITIATE_REQUEST),
-        0x08: Part("InitiateResponse", INITIATE_RESPONSE),
-        0x0E: Part("ConfirmedServiceError", CONFIRMED_SERVICE_ERROR),
-        0x0F: Part("DataNotification", DATA_NOTIFICATION),
-        0x10: Part("DataNotificationConfirm", DATA_NOTIFICATION_CONFIRM),
-        0xC0: GET_REQUEST,
-        0xC1: SET_REQUEST,
-        0xC2: Part("EventNotificationRequest", EVENT_NOTIFICATION),
-        0xC3: ACTION_REQUEST,
-        0xC4: GET_RESPONSE,
-        0xC5: SET_RESPONSE,
-        0xC7: ACTION_RESPONSE,
-        0xD8: Part("ExceptionResponse", ExceptionKind()),
-        0xD9: Part("AccessRequest", ACCESS_REQUEST),
-        0xDA: Part("AccessResponse", ACCESS_RESPONSE),
-        0xE0: Part("GeneralBlockTransfer", GENERAL_BLOCK),
-    }
-)
+SERVICES: Final[Mapping[int, Part]] = {
+    0x01: Part("InitiateRequest", INITIATE_REQUEST),
+    0x08: Part("InitiateResponse", INITIATE_RESPONSE),
+    0x0E: Part("ConfirmedServiceError", CONFIRMED_SERVICE_ERROR),
+    0x0F: Part("DataNotification", DATA_NOTIFICATION),
+    0x10: Part("DataNotificationConfirm", DATA_NOTIFICATION_CONFIRM),
+    0xC0: GET_REQUEST,
+    0xC1: SET_REQUEST,
+    0xC2: Part("EventNotificationRequest", EVENT_NOTIFICATION),
+    0xC3: ACTION_REQUEST,
+    0xC4: GET_RESPONSE,
+    0xC5: SET_RESPONSE,
+    0xC7: ACTION_RESPONSE,
+    0xD8: Part("ExceptionResponse", ExceptionKind()),
+    0xD9: Part("AccessRequest", ACCESS_REQUEST),
+    0xDA: Part("AccessResponse", ACCESS_RESPONSE),
+    0xE0: Part("GeneralBlockTransfer", GENERAL_BLOCK),
+}
+"""Plain APDUs by tag."""

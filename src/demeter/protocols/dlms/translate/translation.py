@@ -9,16 +9,21 @@ from typing import Final
 
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.obis import Obis
-from demeter.protocols.dlms.translate.ciphering import enter_ciphered
+from demeter.protocols.dlms.translate.apdus import enter
+from demeter.protocols.dlms.translate.associations import ASSOCIATIONS
+from demeter.protocols.dlms.translate.ciphering import ciphered
 from demeter.protocols.dlms.translate.context import Context, Keyring
 from demeter.protocols.dlms.translate.frames import read_stream, write_stream
 from demeter.protocols.dlms.translate.node import Node
+from demeter.protocols.dlms.translate.services import SERVICES
 
 FORMS: Final = ("auto", "wrapper", "hdlc", "apdu", "data")
 MAX_ERRORS: Final = 64
 """Errors kept of one input; damaged streams have many, and the first ones tell."""
 
-enter_ciphered()
+enter(SERVICES)
+enter(ASSOCIATIONS)
+enter(ciphered())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from demeter.protocols.dlms.axdr import MAX_DEPTH, MOMENTS, NUMBERS, TAGS, VALUES_FREE, VALUES_PER_BYTE
@@ -104,30 +105,28 @@ class _Reader:
         return end
 
     def _content(self, node: Node, at: int, tag: Tag, depth: int) -> int:
-        walk = self.walk
-        if tag in (Tag.NULL, Tag.DONT_CARE):
-            return at
         if tag in _SEQUENCES:
             return self._sequence(node, at, depth)
         if tag is Tag.COMPACT_ARRAY:
             return self._compact(node, at, depth)
-        if tag in _FLOATS:
-            return self._float(node, at, tag)
-        if tag in NUMBERS:
+        if tag in NUMBERS and tag not in _FLOATS:
             number = NUMBERS[tag]
-            node.value = number.unpack(walk.take(at, number.size))[0]
+            node.value = number.unpack(self.walk.take(at, number.size))[0]
             return at + number.size
-        if tag is Tag.BOOLEAN:
-            return _FLAG.read(walk, at, node)
-        if tag in MOMENTS:
-            node.value = walk.take(at, MOMENTS[tag])
-            node.meaning = moment_meaning(node.value)
-            return at + MOMENTS[tag]
-        if tag is Tag.BIT_STRING:
-            return self._bits(node, at)
-        return self._string(node, at, tag)
+        return _READERS.get(tag, _Reader.string)(self, node, at, tag)
 
-    def _string(self, node: Node, at: int, tag: Tag) -> int:
+    def nothing(self, _node: Node, at: int, _tag: Tag) -> int:
+        return at
+
+    def boolean(self, node: Node, at: int, _tag: Tag) -> int:
+        return _FLAG.read(self.walk, at, node)
+
+    def moment(self, node: Node, at: int, tag: Tag) -> int:
+        octets = self.walk.take(at, MOMENTS[tag])
+        node.value, node.meaning = octets, moment_meaning(octets)
+        return at + len(octets)
+
+    def string(self, node: Node, at: int, tag: Tag) -> int:
         walk = self.walk
         size, start = walk.length(at, node)
         octets = walk.take(start, size)
@@ -143,7 +142,7 @@ class _Reader:
                 raise walk.fail(Malformed, "not UTF-8", start + error.start) from None
         return start + size
 
-    def _bits(self, node: Node, at: int) -> int:
+    def bits(self, node: Node, at: int, _tag: Tag) -> int:
         length, start = self.walk.length(at, node)
         octets = self.walk.take(start, (length + 7) // 8)
         bits = "".join(f"{octet:08b}" for octet in octets)
@@ -151,7 +150,7 @@ class _Reader:
         node.value = bits[:length] + (f"/{spare}" if "1" in spare else "")
         return start + len(octets)
 
-    def _float(self, node: Node, at: int, tag: Tag) -> int:
+    def float(self, node: Node, at: int, tag: Tag) -> int:
         """A floating point number as text; one that text cannot hold (a NaN with a payload) as its octets."""
         form = _FLOATS[tag]
         octets = self.walk.take(at, form.size)
@@ -233,6 +232,19 @@ class _Reader:
         return at
 
 
+_READERS: Final[dict[Tag, Callable[[_Reader, Node, int, Tag], int]]] = {
+    Tag.NULL: _Reader.nothing,
+    Tag.DONT_CARE: _Reader.nothing,
+    Tag.BOOLEAN: _Reader.boolean,
+    Tag.BIT_STRING: _Reader.bits,
+    Tag.FLOAT32: _Reader.float,
+    Tag.FLOAT64: _Reader.float,
+    Tag.DATE_TIME: _Reader.moment,
+    Tag.DATE: _Reader.moment,
+    Tag.TIME: _Reader.moment,
+}
+
+
 def _write_tagged(out: Out, node: Node, depth: int) -> None:
     tag = _tag_of(node)
     out.octets.append(tag)
@@ -255,23 +267,33 @@ def _write_content(out: Out, node: Node, tag: Tag, depth: int) -> None:
             _write_tagged(out, item, depth + 1)
     elif tag is Tag.COMPACT_ARRAY:
         _write_compact(out, node, depth)
-    elif tag is Tag.BOOLEAN:
-        _FLAG.write(out, node)
     elif tag in _FLOATS:
         out.octets += _float_octets(node, tag)
     elif tag in NUMBERS:
         out.number(node, NUMBERS[tag].size, signed=NUMBERS[tag].format[1:].islower())
-    elif tag in MOMENTS:
-        octets = as_octets(node)
-        if len(octets) != MOMENTS[tag]:
-            raise Malformed(f"{node.name} has {MOMENTS[tag]} octets, not {len(octets)}")
-        out.octets += octets
-    elif tag is Tag.BIT_STRING:
-        _write_bits(out, node)
-    elif tag not in (Tag.NULL, Tag.DONT_CARE):
-        octets = _string_octets(node, tag)
-        out.length(len(octets), node)
-        out.octets += octets
+    else:
+        _WRITERS.get(tag, _write_string)(out, node, tag)
+
+
+def _write_nothing(_out: Out, _node: Node, _tag: Tag) -> None:
+    """Null-data has a tag and nothing behind it."""
+
+
+def _write_boolean(out: Out, node: Node, _tag: Tag) -> None:
+    _FLAG.write(out, node)
+
+
+def _write_moment(out: Out, node: Node, tag: Tag) -> None:
+    octets = as_octets(node)
+    if len(octets) != MOMENTS[tag]:
+        raise Malformed(f"{node.name} has {MOMENTS[tag]} octets, not {len(octets)}")
+    out.octets += octets
+
+
+def _write_string(out: Out, node: Node, tag: Tag) -> None:
+    octets = _string_octets(node, tag)
+    out.length(len(octets), node)
+    out.octets += octets
 
 
 def _string_octets(node: Node, tag: Tag) -> bytes:
@@ -302,7 +324,7 @@ def _float_octets(node: Node, tag: Tag) -> bytes:
     raise Malformed(f"{node.name}: {value!r:.40} is no number of this type")
 
 
-def _write_bits(out: Out, node: Node) -> None:
+def _write_bits(out: Out, node: Node, _tag: Tag) -> None:
     if not isinstance(node.value, str):
         raise Malformed(f"{node.name}: bits are text such as 0110, not {node.value!r:.40}")
     bare, slash, spare = node.value.partition("/")
@@ -312,6 +334,17 @@ def _write_bits(out: Out, node: Node) -> None:
     padded = bits.ljust((len(bits) + 7) // 8 * 8, "0")
     out.length(len(bare), node)
     out.octets += bytes(int(padded[place : place + 8], 2) for place in range(0, len(padded), 8))
+
+
+_WRITERS: Final[dict[Tag, Callable[[Out, Node, Tag], None]]] = {
+    Tag.NULL: _write_nothing,
+    Tag.DONT_CARE: _write_nothing,
+    Tag.BOOLEAN: _write_boolean,
+    Tag.BIT_STRING: _write_bits,
+    Tag.DATE_TIME: _write_moment,
+    Tag.DATE: _write_moment,
+    Tag.TIME: _write_moment,
+}
 
 
 def _write_compact(out: Out, node: Node, depth: int) -> None:
@@ -356,5 +389,3 @@ def _write_untagged(out: Out, shape: Node, node: Node, depth: int) -> None:
         raise Malformed(f"{len(node.parts)} elements where the compact array has {len(parts)}")
     for part, item in zip(parts, node.parts, strict=True):
         _write_untagged(out, part, item, depth + 1)
-
-

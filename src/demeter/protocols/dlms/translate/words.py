@@ -102,9 +102,7 @@ def block_control(octet: int) -> str:
 def conformance(octets: bytes) -> str:
     """The services of a conformance block."""
     number = int.from_bytes(octets, "big")
-    return ", ".join(
-        flag.name.lower().replace("_", "-") for flag in Conformance if number & int(flag) and flag.name
-    )
+    return ", ".join(flag.name.lower().replace("_", "-") for flag in Conformance if number & int(flag) and flag.name)
 
 
 def security_control(octet: int) -> str:
