@@ -6,15 +6,11 @@ Exit codes: 0 ok · 1 failure (doctor: a line says fail; explain: something does
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from functools import wraps
-from typing import Annotated, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import psycopg
 import sqlalchemy.exc
@@ -24,6 +20,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from demeter.kernel import Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
+from demeter.sdk.commands import JsonFlag, plain, print_json, say
+
+__all__ = ["EXIT_CODES", "JsonFlag", "command", "helpful_errors", "plain", "print_json", "print_table", "say"]
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 3),
@@ -40,26 +39,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def plain(value: object) -> object:
-    """Return ``value`` as JSON-ready data: decimals as strings, instants as ISO 8601."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value
-
-
-def print_json(value: object) -> None:
-    """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
-
-
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table to stdout, or a sentence where it would be empty."""
     if not rows:
@@ -71,11 +50,6 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         table.add_row(*(("—" if cell is None else escape(str(cell))) for cell in row))
     Console().print(table)
-
-
-def say(message: str) -> None:
-    """Write a message for the person at the keyboard to stderr."""
-    sys.stderr.write(message + "\n")
 
 
 @contextmanager
@@ -108,6 +82,3 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return wrapper
-
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -61,7 +61,8 @@ class Walk:
         """
         if at + size > self.end:
             left = max(self.end - at, 0)
-            raise Truncated(f"{size} octets are needed, {left} are left", offset=self.base + at)
+            needed = "1 octet is" if size == 1 else f"{size} octets are"
+            raise Truncated(f"{needed} needed, {left or 'none'} left", offset=self.base + at)
         return self.octets[at : at + size]
 
     def number(self, at: int, size: int = 1, *, signed: bool = False) -> int:
