@@ -37,7 +37,7 @@ def read(
     meter: Meter,
     objects: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[OBJECT]...", help="class:obis:attribute, class:obis, obis, or a name such as block."),
+        typer.Argument(metavar="OBJECT", help="class:obis:attribute, class:obis, obis, or a name such as block."),
     ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="Print what the meter has, and what may be done with it.")
@@ -273,7 +273,7 @@ def action(
     target: Annotated[str, typer.Argument(metavar="OBJECT", help="class:obis:method")],
     parameter: Annotated[
         str | None,
-        typer.Argument(metavar="[PARAMETER]", help="As VALUE of set; most methods take integer:0 (default)."),
+        typer.Argument(metavar="PARAMETER", help="As VALUE of set; most methods take integer:0 (default)."),
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,

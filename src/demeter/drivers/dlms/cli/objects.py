@@ -67,8 +67,12 @@ def _is_member(text: str) -> bool:
 
 
 def _named(text: str, commodity: Commodity) -> Wanted:
-    key = _folded(text)
+    key, member = _folded(text), None
     found = _names().get(key)
+    if found is None and _is_member(text.rpartition(":")[2]):
+        name, _, last = text.rpartition(":")
+        key, member = _folded(name), int(last)
+        found = _names().get(key)
     if found is None:
         like = [name for name in _names() if key in name or name in key][:_SIMILAR]
         tables = ", ".join(sorted(name for name, each in _names().items() if each.class_id == PROFILE_CLASS)[:12])
@@ -77,7 +81,7 @@ def _named(text: str, commodity: Commodity) -> Wanted:
     obis = found.obis
     if commodity is Commodity.WATER and found.class_id == PROFILE_CLASS and obis.a == ELECTRICITY_MEDIUM:
         obis = replace(obis, a=WATER_MEDIUM)
-    return replace(found, text=text, obis=obis)
+    return replace(found, text=text, obis=obis, member=member)
 
 
 def _folded(text: str) -> str:
@@ -86,15 +90,17 @@ def _folded(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _profiles() -> tuple[MeterProfile, ...]:
+    """All kinds of meters, those of IS 15959 for single phase first: the names are theirs where several have one."""
     library = builtin()
-    return tuple(library.profile(name) for name in library.ids)
+    ids = sorted(library.ids, key=lambda name: (not name.startswith("is15959-2-single"), name))
+    return tuple(library.profile(name) for name in ids)
 
 
 @lru_cache(maxsize=1)
 def _names() -> dict[str, Wanted]:
-    """Tables by key and name, objects by name; where kinds of meters differ, single-phase IS 15959 ones count."""
+    """Tables by key and name, objects by name."""
     found: dict[str, Wanted] = {}
-    for profile in sorted(_profiles(), key=lambda each: not each.id.startswith("is15959-2-single")):
+    for profile in _profiles():
         for table in profile.tables.values():
             for name in (table.key, table.name):
                 found.setdefault(_folded(name), Wanted(name, table.obis, PROFILE_CLASS))
@@ -126,8 +132,13 @@ def scaler_profiles(obis: Obis) -> tuple[Obis, ...]:
 
 def name_of(obis: Obis) -> str:
     """Return what a logical name stands for: as the profiles call it, else by the value groups."""
+    return _known_names().get(obis) or obis_name(obis)
+
+
+@lru_cache(maxsize=1)
+def _known_names() -> dict[Obis, str]:
+    found: dict[Obis, str] = {}
     for profile in _profiles():
-        table = profile.table_of(obis)
-        if table is not None:
-            return table.name
-    return obis_name(obis)
+        for named in (*profile.tables.values(), *profile.objects.values()):
+            found.setdefault(named.obis, named.name)
+    return found

@@ -33,34 +33,34 @@ def _words(words: object) -> str:
 
 
 _OPTIONS: Final[tuple[tuple[str, Any, str, str], ...]] = (
-    ("mechanism", str, _WHO, f"{_words(MECHANISMS)} [hls-gmac]"),
-    ("client_sap", int, _WHO, "Client address [by mechanism: 16, 32, 48]"),
-    ("server_sap", int, _WHO, "Logical device [1]"),
-    ("cipher", str, _WHO, f"{_words(CIPHERS)} [glo, if the mechanism is an hls one]"),
-    ("suite", str, _WHO, "Security suite 0, 1, 2 [0]"),
-    ("protection", str, _WHO, f"{_words(PROTECTIONS)} [authenticated-encrypted]"),
+    ("mechanism", str, _WHO, f"{_words(MECHANISMS)} (default hls-gmac)"),
+    ("client_sap", int, _WHO, "Client address (default by mechanism: 16, 32, 48)"),
+    ("server_sap", int, _WHO, "Logical device (default 1)"),
+    ("cipher", str, _WHO, f"{_words(CIPHERS)} (default glo, if the mechanism is an hls one)"),
+    ("suite", str, _WHO, "Security suite 0, 1, 2 (default 0)"),
+    ("protection", str, _WHO, f"{_words(PROTECTIONS)} (default authenticated-encrypted)"),
     ("signed", bool, _WHO, "Sign requests, expect signed answers"),
     ("meter_signing_key", str, _WHO, "The meter's public signing key, hexadecimal"),
-    ("client_title", str, _WHO, "Our system title: 8 characters or 16 hexadecimal digits [DMTHES01]"),
-    ("counter_obis", str, _WHO, "Invocation counter the public client reads [0.0.43.1.3.255]"),
-    ("max_pdu", int, _WHO, "Longest APDU received, bytes [65535]"),
-    ("zone", str, _WHO, "IANA zone of stamps without deviation, and of --from and --to [UTC]"),
-    ("commodity", str, _WHO, f"{_words([str(one) for one in Commodity])} [electricity]"),
-    ("transport", str, _LINE, f"{_words([str(one) for one in Transport])} [wrapper]"),
-    ("connect_s", float, _LINE, "Seconds to connect [3]"),
-    ("answer_s", float, _LINE, "Seconds for a whole answer [15]"),
+    ("client_title", str, _WHO, "Our system title: 8 characters or 16 hexadecimal digits (default DMTHES01)"),
+    ("counter_obis", str, _WHO, "Invocation counter the public client reads (default 0.0.43.1.3.255)"),
+    ("max_pdu", int, _WHO, "Longest APDU received, bytes (default 65535)"),
+    ("zone", str, _WHO, "IANA zone of stamps without deviation, and of --from and --to (default UTC)"),
+    ("commodity", str, _WHO, f"{_words([str(one) for one in Commodity])} (default electricity)"),
+    ("transport", str, _LINE, f"{_words([str(one) for one in Transport])} (default wrapper)"),
+    ("connect_s", float, _LINE, "Seconds to connect (default 3)"),
+    ("answer_s", float, _LINE, "Seconds for a whole answer (default 15)"),
     ("physical_address", int, _LINE, "HDLC: the meter on a shared line"),
     ("address_size", str, _LINE, "HDLC: bytes of the server address: 1, 2, 4"),
-    ("frame_size", int, _LINE, "HDLC: longest information field [512]"),
-    ("window", int, _LINE, "HDLC: frames without acknowledgement [7]"),
-    ("frame_s", float, _LINE, "HDLC: seconds until a frame is repeated [3]"),
-    ("repeats", int, _LINE, "HDLC: how often [3]"),
-    ("baud", str, _LINE, f"Serial: {_words(BAUDS)} [9600]"),
+    ("frame_size", int, _LINE, "HDLC: longest information field (default 512)"),
+    ("window", int, _LINE, "HDLC: frames without acknowledgement (default 7)"),
+    ("frame_s", float, _LINE, "HDLC: seconds until a frame is repeated (default 3)"),
+    ("repeats", int, _LINE, "HDLC: how often (default 3)"),
+    ("baud", str, _LINE, f"Serial: {_words(BAUDS)} (default 9600)"),
     ("mode_e", bool, _LINE, "Serial: open the line by IEC 62056-21 mode E"),
     ("mode_e_address", str, _LINE, "Serial: device address of mode E"),
-    ("line_wait_s", float, _LINE, "Serial: seconds to wait for a line in use [60]"),
+    ("line_wait_s", float, _LINE, "Serial: seconds to wait for a line in use (default 60)"),
     ("gateway_address", str, _LINE, "The meter behind a gateway: text, or 0x and hexadecimal digits"),
-    ("gateway_network", int, _LINE, "Network behind the gateway [0]"),
+    ("gateway_network", int, _LINE, "Network behind the gateway (default 0)"),
 )
 """Name, type, panel and help of each option of the driver."""
 
@@ -104,9 +104,9 @@ def _secret(name: str) -> inspect.Parameter:
 
 def _others() -> list[inspect.Parameter]:
     address = typer.Argument(metavar="HOST:PORT", help="The meter; a serial line's path with --transport hdlc-serial.")
-    file = typer.Option("--key-file", help="TOML file with keys and [options].", rich_help_panel=_KEYS)
+    file = typer.Option("--key-file", help="TOML file with keys and options.", rich_help_panel=_KEYS)
     counter = typer.Option(
-        "--counter", help="First invocation counter [asked of the meter as public client]", rich_help_panel=_KEYS
+        "--counter", help="First invocation counter (else the meter is asked, as public client)", rich_help_panel=_KEYS
     )
     trace = typer.Option("--trace", help="Show every frame, decoded, on stderr.")
     given: list[tuple[str, Any, Any]] = [

@@ -24,7 +24,8 @@ HINTS: Final = {
     FailureKind.GARBLED: "What came is no answer. Look at --transport, and whether another system uses the line.",
     FailureKind.WRONG_KEY: "The meter answered, but under other keys or another password. Look at the key file, "
     "--suite and --client-title.",
-    FailureKind.REPLAYED: "The meter has seen this invocation counter: another system spoke to it, or --counter is low.",
+    FailureKind.REPLAYED: "The meter has seen this invocation counter: "
+    "another system spoke to it, or --counter is too low.",
     FailureKind.REFUSED: "The meter does not allow it to this client: look at --mechanism and --client-sap.",
     FailureKind.NOT_SUPPORTED: "The object or the encoding is not there; --list shows what the meter has.",
     FailureKind.NOT_CONFIGURED: "See --help; keys go into a file: --key-file meter.toml",

@@ -58,7 +58,7 @@ class Input(StrEnum):
 @command
 def translate(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="File, or - (default) for standard input.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="File, or - (default) for standard input.")] = "-",
     given: Annotated[str | None, typer.Option("--hex", help="Hexadecimal frame, instead of a file.")] = None,
     to: Annotated[
         Form | None, typer.Option("--to", help="What to print.", show_default="text; hex for JSON and XML")
