@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from demeter.runtime.database import Database, EmbeddedPostgres, upgrade
+from demeter.runtime.database import Database, EmbeddedPostgres, launcher, upgrade
 
 # Machines that run this are shared: how long one example takes says nothing, what it does says everything.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,7 +29,9 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     home = Path(tempfile.mkdtemp(prefix="demeter-test-"))
     home.chmod(0o711)
     server = EmbeddedPostgres(home, os.environ.get("DEMETER_TEST_POSTGRES", ""))
-    server.start()
+    with pytest.MonkeyPatch.context() as patch:  # nothing in it outlives the run; a killed process loses nothing by it
+        patch.setitem(launcher.SETTINGS, "fsync", "off")
+        server.start()
     yield server
     server.stop()
     shutil.rmtree(home, ignore_errors=True)
@@ -49,7 +51,7 @@ def database(template: EmbeddedPostgres) -> Iterator[Database]:
     """A migrated, empty database of its own."""
     name = f"test_{next(_number)}"
     with psycopg.connect(template.url.replace("@/demeter?", "@/postgres?"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE demeter")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE demeter STRATEGY file_copy")
         opened = Database(template.url.replace("@/demeter?", f"@/{name}?"))
         yield opened
         opened.close()

@@ -3,13 +3,15 @@
 set -eu
 python=.venv/bin/python
 $python -m tools.licences
-$python -m pytest -q tests/unit
+$python -m pytest -q -n 2 tests/unit
 for server in wheel machine; do
   if [ "$server" = machine ] && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     if [ "$(id -u)" = 0 ]; then apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
     else echo "The tests also run on Debian's PostgreSQL: install the package postgresql." >&2; exit 1; fi
   fi
   echo "== integration on the PostgreSQL of the $server"
-  DEMETER_TEST_POSTGRES=$server $python -m pytest -q tests/integration
+  DEMETER_TEST_POSTGRES=$server $python -m pytest -q -n 2 tests/integration
 done
+sh tools/interop.sh
+$python -m pytest -q -n 2 tests/interop
 $python -m pytest -q tests/acceptance tests/browser

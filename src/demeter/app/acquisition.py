@@ -1,18 +1,20 @@
-"""The acquisition process: the head-end's sessions, and the ingest writer their deliveries go to.
+"""The acquisition process: the head-end's sessions and push listener, and the ingest writer their deliveries go to.
 
-The two do not know each other: this module hands one's deliveries to the other, and the receipt (after COMMIT) back.
+They do not know each other: this module hands one's deliveries to the other, and the receipt (after COMMIT) back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 
 import uvloop
+from prometheus_client import start_http_server
 
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
-from demeter.headend import Collector, Limits
+from demeter.headend import Collector, Limits, PushListener
 from demeter.ingest import IngestWriter
 from demeter.runtime import logging
 
@@ -23,9 +25,12 @@ async def collect(wiring: Wiring) -> None:
     """Collect from all meters until cancelled or told to stop by a signal."""
     end_with_parent()
     writer = IngestWriter(wiring.database, wiring.decoders())
-    limits = Limits(schedule_s=wiring.settings.read_interval_s)
+    settings = wiring.settings
+    limits = Limits(schedule_s=settings.read_interval_s, learn_pushes=bool(settings.push_port))
     collector = Collector(wiring.database, wiring.drivers(), writer.accept, wiring.secrets, limits=limits)
-    running = asyncio.create_task(collector.run())
+    if settings.acquisition_metrics_port:
+        start_http_server(settings.acquisition_metrics_port, "127.0.0.1")
+    running = asyncio.create_task(_all(collector, push_listeners(wiring, writer)))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, running.cancel)
@@ -35,6 +40,26 @@ async def collect(wiring: Wiring) -> None:
         log.info("acquisition ends")
     finally:
         await asyncio.to_thread(writer.close)
+
+
+def push_listeners(wiring: Wiring, writer: IngestWriter) -> list[PushListener]:
+    """Return who listens for pushes: nobody, unless the setting ``push_port`` says where."""
+    settings = wiring.settings
+    if not settings.push_port:
+        return []
+    receiver = wiring.push_receivers()["dlms"]
+    return [
+        PushListener(
+            wiring.database, receiver, writer.accept, wiring.secrets, host=settings.push_host, port=settings.push_port
+        )
+    ]
+
+
+async def _all(collector: Collector, listeners: Sequence[PushListener]) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(collector.run())
+        for listener in listeners:
+            group.create_task(listener.run())
 
 
 def main(wiring: Wiring) -> None:

@@ -28,6 +28,7 @@ from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
 from demeter.estate import api as estate_api
 from demeter.headend import api as headend_api
+from demeter.headend.push import api as push_api
 from demeter.identity import LoginLimiter
 from demeter.identity import api as identity_api
 from demeter.identity.api import AppDatabase, Wire
@@ -109,7 +110,14 @@ def create_app(
     app.state.frame_access = frame_access
     app.state.login_limiter = LoginLimiter(database.clock)
     app.state.live = live.Hub(database)
-    for router in (identity_api.router, estate_api.router, metering_api.router, headend_api.router, live.router):
+    for router in (
+        identity_api.router,
+        estate_api.router,
+        metering_api.router,
+        headend_api.router,
+        push_api.router,
+        live.router,
+    ):
         app.include_router(router)
     app.include_router(open_router)
     app.add_api_route("/metrics", metrics, include_in_schema=False)

@@ -13,7 +13,7 @@ from demeter.runtime import plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
 from demeter.runtime.secrets import MasterKey, SecretBox
-from demeter.sdk import Decoder, Driver
+from demeter.sdk import Decoder, Driver, PushReceiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class Wiring:
     def drivers(self) -> dict[str, Driver]:
         """Return one instance of every installed driver, by protocol word."""
         return {name: made() for name, made in plugins.load_all("demeter.drivers").items()}
+
+    def push_receivers(self) -> dict[str, PushReceiver]:
+        """Return one instance of everything that understands pushes, by protocol."""
+        return {name: made() for name, made in plugins.load_all("demeter.pushes").items()}
 
     def decoders(self) -> dict[str, Decoder]:
         """Return one instance of every installed decoder, by codec name."""

@@ -55,7 +55,8 @@ class Limits:
     ``slice_rows``: rows asked for at a time; ``slices_per_turn``: after so many, a meter with more history goes to the
     end of the queue. ``outstanding``: deliveries of one meter that may wait for their commit. ``patience_s`` is the
     longest back-off, ``sulk_s`` the shortest for failures that waiting does not heal (wrong key).
-    ``drift_warn_s`` is from when on a clock is said to be wrong; with ``set_clock`` it is then set.
+    ``drift_warn_s`` is from when on a clock is said to be wrong; with ``set_clock`` it is then set. ``learn_pushes``:
+    where pushes are listened for, what a meter's pushes carry is read whenever it is identified.
     """
 
     schedule_s: int = 900
@@ -79,6 +80,7 @@ class Limits:
     identify_every_s: int = 21_600
     drift_warn_s: int = 60
     set_clock: bool = False
+    learn_pushes: bool = False
     refresh_s: float = 30
     flush_s: float = 0.5
 
@@ -100,7 +102,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class MeterState:
-    """What is remembered of a meter's sessions. ``failures``: how many in a row have failed."""
+    """What is remembered of a meter's sessions. ``failures``: how many in a row have failed.
+
+    ``system_title``: hexadecimal, as the meter told it in its own association; ``push_objects``: JSON of what its
+    pushes carry, as read from it.
+    """
 
     site_id: int
     meter_id: int
@@ -114,6 +120,8 @@ class MeterState:
     identified_at: datetime | None = None
     clock_drift_s: int | None = None
     clock_set_at: datetime | None = None
+    system_title: str | None = None
+    push_objects: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ moves only over slices that are committed, in their order, so a process that die
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slic
 from demeter.headend.targets import Contact
 from demeter.kernel import Clock, Span
 from demeter.runtime import logging
-from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
+from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, PushSession, ReadFailure
 
 log = logging.get("headend")
 
@@ -129,6 +130,7 @@ class Turn:
         if identified is None or self._clock.now() - identified >= every:
             await self._identify(session)
             await self._check_clock(session)
+            await self._learn(session)
         budget = self._limits.slices_per_turn
         for profile in COLLECTED:
             if profile not in self._contact.absent:
@@ -143,6 +145,17 @@ class Turn:
         if plate.serial != expected:
             raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {plate.serial} answered")
         self._contact.state = replace(self._contact.state, identified_at=self._clock.now())
+
+    async def _learn(self, session: MeterSession) -> None:
+        """Keep by what the meter's pushes are known and read."""
+        if not isinstance(session, PushSession):
+            return
+        state = replace(self._contact.state, system_title=session.peer_title or self._contact.state.system_title)
+        if self._limits.learn_pushes:
+            state = replace(
+                state, push_objects=json.dumps({k: list(v) for k, v in (await session.push_objects()).items()})
+            )
+        self._contact.state = state
 
     async def _check_clock(self, session: MeterSession) -> None:
         asked = self._clock.now()

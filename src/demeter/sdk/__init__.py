@@ -13,6 +13,18 @@ from demeter.sdk.driver import (
     ReadFailure,
 )
 from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
+from demeter.sdk.push import (
+    OpenedPush,
+    Pushed,
+    PushFault,
+    PushFrame,
+    PushIdentity,
+    PushMeter,
+    PushReceiver,
+    PushRefusal,
+    PushSession,
+    PushStream,
+)
 
 __all__ = [
     "Collected",
@@ -25,7 +37,17 @@ __all__ = [
     "Frame",
     "MeterSession",
     "Nameplate",
+    "OpenedPush",
     "Profile",
+    "PushFault",
+    "PushFrame",
+    "PushIdentity",
+    "PushMeter",
+    "PushReceiver",
+    "PushRefusal",
+    "PushSession",
+    "PushStream",
+    "Pushed",
     "ReadFailure",
     "ReadingKind",
     "ReadingType",

@@ -6,6 +6,7 @@ One request per line, one answer per line. Requests:
 * ``{"meter": M, "clear": "leak"}`` (or ``"all"``): end faults now;
 * ``{"meter": M, "truth": {"since": …, "until": …}}``: the true amounts of the intervals ending in ``(since, until]``;
 * ``{"meter": M, "dial": AT}``: what the register shows at an instant (of a legacy meter too: somebody reads the dial);
+* ``{"meter": M, "press": true}``: somebody presses the button of the load switch;
 * ``{"meters": true}``: every meter with its address-independent description and faults.
 
 ``M`` is a name, or ``"*"`` for all smart meters where a fault is entered or cleared. Instants are ISO 8601 with an
@@ -30,6 +31,8 @@ from demeter.simulator.meter import Meter
 
 MAX_REQUEST = 65_536
 _MAX_ROWS = 400_000
+_ENDING = (FaultKind.REBOOT, FaultKind.WRONG_KEY)
+"""Faults that end what is connected when they begin."""
 
 
 class ControlDesk:
@@ -107,7 +110,14 @@ class ControlDesk:
             meter = self._meter(name)
             at_s = parse_instant(request["dial"])
             return {"meter": name, "at_s": at_s, "index": meter.register.index_at(at_s), "scaler": meter.scaler}
-        raise Invalid("a request holds fault, clear, truth, dial or meters")
+        if "press" in request:
+            return self._press(self._meter(name))
+        raise Invalid("a request holds fault, clear, truth, dial, press or meters")
+
+    def _press(self, meter: Meter) -> dict[str, Any]:
+        meter.advance()
+        pressed = meter.relay.press_button(meter.true_now_s())
+        return {"did": pressed, "closed": meter.relay.closed, "state": meter.relay.state.name.lower()}
 
     def _meter(self, name: str) -> Meter:
         found = self._meters.get(name)
@@ -125,8 +135,9 @@ class ControlDesk:
             fault = parse_fault(values, meter.true_now_s())
             meter.book.add(fault)
             host = self._hosts.get(meter.config.name)
-            if host is not None and fault.fault is FaultKind.REBOOT and fault.active(meter.true_now_s()):
+            if host is not None and fault.fault in _ENDING and fault.active(meter.true_now_s()):
                 host.drop_connections()
+            meter.advance()
         return {"meters": len(chosen)}
 
     def _clear(self, name: str, word: str) -> dict[str, Any]:

@@ -15,7 +15,15 @@ garbage  bytes of answers are mutated                                  ``one_in`
 truncate answers are cut and the connection is closed                  ``bytes`` kept
 refuse   every read is refused (temporary failure)                     window
 replay   the previous answer is sent again instead of the new one      ``one_in`` answers
+tamper   an event of IS 15959 begins; its restoration is the end       ``code`` (201: magnet)
+weld     the contact of the load switch conducts on when it is opened  window
+wrongkey the meter has other keys than anybody knows                   window
+lost     firmware blocks are acknowledged but not kept                 ``one_in`` blocks
+checksum the check of a transferred firmware image fails               window
+unpushed the meter's pushes get lost on their way                      window
 ======== ============================================================= ==================================
+
+``dead`` is another word for ``offline`` with ``mode`` closed.
 """
 
 from __future__ import annotations
@@ -47,7 +55,16 @@ class FaultKind(StrEnum):
     TRUNCATE = "truncate"
     REFUSE = "refuse"
     REPLAY = "replay"
+    TAMPER = "tamper"
+    WELD = "weld"
+    WRONG_KEY = "wrongkey"
+    LOST_BLOCK = "lost"
+    BAD_CHECKSUM = "checksum"
+    UNPUSHED = "unpushed"
 
+
+DEAD = "dead"
+"""Another word for offline, closed."""
 
 _FLOW = (FaultKind.LEAK, FaultKind.OUTAGE)
 """Faults that change what flows, and so what a bulk meter sums."""
@@ -66,6 +83,7 @@ class Fault:
     one_in: int = 1
     seed: int = 1
     bytes: int = 0
+    code: int = 0
     mode: str = "silent"
 
     def active(self, at_s: int) -> bool:
@@ -80,17 +98,21 @@ def parse_fault(record: Mapping[str, object], default_since_s: int = 0) -> Fault
         Invalid: an unknown fault or parameter, or a number that is none.
     """
     values = dict(record)
+    word = str(values.pop("fault", ""))
+    if word == DEAD:
+        word, values["mode"] = FaultKind.OFFLINE.value, "closed"
     try:
-        kind = FaultKind(str(values.pop("fault", "")))
+        kind = FaultKind(word)
     except ValueError as unknown:
-        raise Invalid(str(unknown), hint="known faults: " + ", ".join(FaultKind)) from unknown
+        known = ", ".join((*FaultKind, DEAD))
+        raise Invalid(f"{word!r} is no fault", hint=f"known faults: {known}") from unknown
     since_s = parse_instant(values.pop("since_s", values.pop("since", default_since_s)))
     until = values.pop("until_s", values.pop("until", None))
-    known = {field.name: field.type for field in fields(Fault)}
+    parameters = {field.name for field in fields(Fault)}
     numbers: dict[str, int] = {}
     mode = str(values.pop("mode", "silent"))
     for name, value in values.items():
-        if name not in known or not isinstance(value, int):
+        if name not in parameters or not isinstance(value, int) or isinstance(value, bool):
             raise Invalid(f"fault {kind} has no whole-number parameter {name!r}")
         numbers[name] = value
     if mode not in ("silent", "closed"):
@@ -100,6 +122,8 @@ def parse_fault(record: Mapping[str, object], default_since_s: int = 0) -> Fault
         until_s = since_s + max(numbers.get("seconds", 0), 1)
     if min(numbers.get("one_in", 1), numbers.get("delay_ms", 0) + 1, numbers.get("bytes", 0) + 1) < 1:
         raise Invalid(f"fault {kind}: one_in starts at 1, delay_ms and bytes at 0")
+    if kind is FaultKind.TAMPER and not 1 <= numbers.get("code", 0) < 0xFFFF:
+        raise Invalid("fault tamper needs the code of its event", hint="for instance code: 201, a magnet")
     return Fault(kind, since_s, until_s, mode=mode, **numbers)
 
 
@@ -134,6 +158,8 @@ class FaultBook:
     def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
         self._faults = list(faults)
         self._version = 0
+        self.changes = 0
+        """How often the book changed at all."""
 
     def all(self) -> tuple[Fault, ...]:
         """Return every fault, in force or not."""
@@ -146,6 +172,7 @@ class FaultBook:
     def add(self, fault: Fault) -> None:
         """Enter one more fault."""
         self._faults.append(fault)
+        self.changes += 1
         self._version += fault.fault in _FLOW
 
     def clear(self, kind: FaultKind | None, at_s: int) -> int:
@@ -154,6 +181,7 @@ class FaultBook:
         for place, fault in enumerate(self._faults):
             if (kind is None or fault.fault is kind) and (fault.until_s is None or fault.until_s > at_s):
                 self._faults[place] = _ending(fault, at_s)
+                self.changes += 1
                 self._version += fault.fault in _FLOW
                 ended += 1
         return ended

@@ -16,6 +16,7 @@ from typing import Any
 
 from demeter.kernel import Commodity, Invalid, Unavailable
 from demeter.simulator.faults import Fault, fault_record, parse_fault
+from demeter.simulator.push_config import SILENT, PushConfig, PushForm, PushTransport
 from demeter.simulator.security import ORDINARY, SecurityConfig
 
 
@@ -83,6 +84,8 @@ class MeterConfig:
     ``smart`` False: a dial nobody can reach (a legacy flat), whose use still counts in bulk meters.
     ``opening``: the register when the history starts; ``dial_digits``: decimal digits of the register in the base unit.
     ``physical_address``: the meter's own on an HDLC line (0: none).
+    ``relay``: whether it has a load switch; None: a directly connected electricity meter has one; ``control_mode``: the
+    mode of the switch. ``limit_w`` and ``limit_over_s``: the load limit it begins with (0: none).
     """
 
     name: str
@@ -107,13 +110,25 @@ class MeterConfig:
     row_format: RowFormat = RowFormat.PLAIN
     transport: Transport = Transport.WRAPPER
     physical_address: int = 0
+    relay: bool | None = None
+    control_mode: int = 4
+    limit_w: int = 0
+    limit_over_s: int = 60
     faults: tuple[Fault, ...] = ()
     security: SecurityConfig = ORDINARY
+    push: PushConfig = SILENT
 
     @property
     def commodity(self) -> Commodity:
         """Return what flows through the meter."""
         return Commodity.WATER if self.kind is MeterKind.WATER else Commodity.ELECTRICITY
+
+    @property
+    def switched(self) -> bool:
+        """Whether the meter has a load switch: bulk meters are operated by transformers and have none."""
+        if self.relay is not None:
+            return self.relay
+        return self.commodity is Commodity.ELECTRICITY and self.role is not Role.BULK
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +232,17 @@ def _meter_record(meter: MeterConfig) -> dict[str, Any]:
     record["load"] = _plain(meter.load)
     if "security" in record:
         record["security"] = _plain(meter.security)
+    if "push" in record:
+        record["push"] = _plain(meter.push)
     if meter.faults:
         record["faults"] = [fault_record(fault) for fault in meter.faults]
     return record
+
+
+def _push(record: Mapping[str, Any]) -> PushConfig:
+    values = dict(record)
+    transport = PushTransport(values.pop("transport", PushTransport.TCP))
+    return PushConfig(transport=transport, form=PushForm(values.pop("form", PushForm.GENERAL_GLO)), **values)
 
 
 def _meter(record: Mapping[str, Any]) -> MeterConfig:
@@ -228,6 +251,7 @@ def _meter(record: Mapping[str, Any]) -> MeterConfig:
     load["parts"] = tuple(load.get("parts", ()))
     faults = tuple(parse_fault(fault) for fault in values.pop("faults", ()))
     values["security"] = SecurityConfig(**values.get("security", {}))
+    values["push"] = _push(values.get("push", {}))
     kind = MeterKind(values.pop("kind"))
     role = Role(values.pop("role", Role.UNIT))
     form = RowFormat(values.pop("row_format", RowFormat.PLAIN))

@@ -8,15 +8,16 @@ in a gateway prefix. HDLC lines stand in :mod:`.line_hdlc`, UDP in :mod:`.line_u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.gateway import GatewayFrame, decode_gateway, is_prefixed
-from demeter.protocols.dlms.security import Counters
-from demeter.protocols.dlms.server import MeterKeys, ServerSession
+from demeter.protocols.dlms.security import Counters, KeyId
+from demeter.protocols.dlms.server import MeterKeys, ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
+from demeter.simulator.event_log import GLOBAL_KEYS
 from demeter.simulator.faults import FaultKind
 from demeter.simulator.meter import Meter
 from demeter.simulator.model.meter_model import OPEN_OBJECTS, MeterModel
@@ -37,6 +38,21 @@ class Line(Protocol):
     def abort(self) -> None:
         """End at once."""
         ...
+
+
+class ChangingKeys(MeterKeys):
+    """The keys of a meter that notes every change of them."""
+
+    __slots__ = ("_changed",)
+
+    def __init__(self, settings: ServerSettings, counters: Counters, changed: Callable[[], None]) -> None:
+        super().__init__(settings, counters)
+        self._changed = changed
+
+    def replace(self, new: Mapping[KeyId, bytes]) -> None:
+        """Take new keys; as :meth:`MeterKeys.replace`."""
+        super().replace(new)
+        self._changed()
 
 
 class MeterHost:
@@ -61,13 +77,28 @@ class MeterHost:
             password=config.password,
             public_objects=OPEN_OBJECTS,
         )
-        self._keys = MeterKeys(self._settings, counters)
+        self.keys = ChangingKeys(self._settings, counters, lambda: meter.noted(GLOBAL_KEYS))
+        self._wrong_keys: MeterKeys | None = None
 
-    def session(self) -> ServerSession:
-        """Return the associations of a new connection; the object model is built for the first one."""
+    @property
+    def model(self) -> MeterModel:
+        """The meter's objects, built when they are first needed."""
         if self._model is None:
             self._model = MeterModel(self.meter)
-        return ServerSession(self._model, self._settings, keys=self._keys)
+        return self._model
+
+    def session(self) -> ServerSession:
+        """Return the associations of a new connection."""
+        wrong = self.meter.book.active(FaultKind.WRONG_KEY, self.meter.true_now_s())
+        return ServerSession(self.model, self._settings, keys=self.keys if wrong is None else self._strange_keys())
+
+    def _strange_keys(self) -> MeterKeys:
+        """Return keys nobody knows, for the fault of that name."""
+        if self._wrong_keys is None:
+            self._wrong_keys = MeterKeys(self._settings, Counters(0, 0))
+            turned = bytes(octet ^ 0x55 for octet in self.keys.current.encryption_key)
+            self._wrong_keys.replace({KeyId.UNICAST_ENCRYPTION: turned})
+        return self._wrong_keys
 
     def drop_connections(self) -> None:
         """Lose every connection and association, as a reboot does."""

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demeter.kernel import Clock, Invalid, day_start, local_day, month_span
+from demeter.protocols.dlms.classes import ControlMode
+from demeter.simulator.billing import PERIODS_KEPT, BillingPeriods
+from demeter.simulator.event_log import (
+    CLOCK_SET,
+    DEMAND_RESET,
+    POWER_FAILED,
+    POWER_RESTORED,
+    EventLog,
+    MeterEvent,
+)
 from demeter.simulator.faults import Fault, FaultBook, FaultKind, FaultyLoad
 from demeter.simulator.fleet import FleetConfig, LoadConfig, MeterConfig, epoch_s
+from demeter.simulator.limiter import NO_LIMIT, Limiter
 from demeter.simulator.load_shapes import SHAPES
 from demeter.simulator.loads import BulkLoad, Calibration, Load, ShapedLoad, SteadyLoad, amounts
 from demeter.simulator.noise import IntArray
 from demeter.simulator.registers import Register
+from demeter.simulator.relay import Relay, SwitchedLoad
 from demeter.simulator.replay import RecordedLoad, Recording, read_recording
-
-MONTHS_KEPT = 13
-POWER_FAILED, POWER_RESTORED, CLOCK_SET = 101, 102, 151
-"""Event codes of IS 15959."""
-
-
-@dataclass(frozen=True, slots=True)
-class MeterEvent:
-    """Something the meter noticed: UTC epoch seconds of its clock, and the code of the companion standard."""
-
-    at_s: int
-    code: int
+from demeter.simulator.slots import SLOT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,25 @@ class Meter:
         self.config = config
         self.zone = zone
         self.book = FaultBook(config.faults)
-        self.load = FaultyLoad(load, self.book)
+        self.log = EventLog()
+        self.relay = Relay(self.book, self._note, ControlMode(config.control_mode))
+        self.demand = FaultyLoad(load, self.book)
+        self.load = SwitchedLoad(self.demand, self.relay)
+        self.billing = BillingPeriods(zone)
         self.recording = recording
         self.scaler = 0 if recording is None else recording.scaler
         self.period_s = config.interval_s if recording is None else recording.period_s
         self._clock = clock
-        self._noted: list[MeterEvent] = []
+        self._noticed: set[tuple[int, int]] = set()
+        self._looked = (-1, -1)
         self._origin_s = -(-origin_s // self.period_s) * self.period_s
         self.per_unit: int = 10**-self.scaler
         self.opening = config.opening * self.per_unit
         self.modulus: int = 10**config.dial_digits * self.per_unit
         self.register = Register(self.load, self.opening, self.modulus, self.book)
+        self.limiter = Limiter(self.power_w, self.relay, self._note, self.true_now_s())
+        self.limiter.limits.normal = config.limit_w or NO_LIMIT
+        self.limiter.limits.over_s = config.limit_over_s
 
     def true_now_s(self) -> int:
         """Return the present instant."""
@@ -98,7 +107,10 @@ class Meter:
 
     def block_amounts(self, rows: Rows) -> IntArray:
         """Return the meter's amount in the interval that ends at each row's stamp."""
-        return self.interval_amounts(self.load, rows) if rows.recorded is None else rows.recorded
+        if rows.recorded is None:
+            return self.interval_amounts(self.load, rows)
+        recorded: IntArray = np.where(self.relay.open_at(rows.stamps), 0, rows.recorded)
+        return recorded
 
     def interval_amounts(self, load: Load, rows: Rows) -> IntArray:
         """Return a load's amount in the interval that ends at each row's stamp."""
@@ -116,40 +128,97 @@ class Meter:
         midnights = np.array(_midnights(self.zone, first // 86_400, last // 86_400), dtype=np.int64)
         return Rows(midnights[(midnights >= first) & (midnights <= last)][-kept:])
 
-    def billing_rows(self) -> Rows:
-        """Return a row for each local start of a month the meter remembers, oldest first."""
-        here = ZoneInfo(self.zone)
-        midnights = self.daily_rows().stamps.tolist()
-        starts = [at_s for at_s in midnights if datetime.fromtimestamp(at_s, UTC).astimezone(here).day == 1]
-        return Rows(np.array(starts[-MONTHS_KEPT:], dtype=np.int64))
+    def power_w(self, at_s: int, load: Load | None = None) -> int:
+        """Return the power at an instant, in W (water: litres an hour); none flows through an open relay.
 
-    def month_start_before(self, at_s: int) -> int:
-        """Return the start of the local month that ends or runs at an instant, at the earliest the meter's origin."""
-        before = local_day(self.zone, datetime.fromtimestamp(at_s - 1, UTC))
-        return max(epoch_s(day_start(self.zone, before.replace(day=1))), self._origin_s)
+        It is the mean of the quarter-hour the instant lies in: within one, a simulated load is constant. ``load``:
+        another demand than the meter's own, for instance the apparent one.
+        """
+        if not self.relay.closed and self.relay.open_at(np.array([at_s], dtype=np.int64))[0]:
+            return 0
+        step_s = SLOT_S if self.recording is None else self.period_s
+        start_s = at_s // step_s * step_s
+        bounds = np.array([start_s, start_s + step_s], dtype=np.int64)
+        return int(amounts(self.demand if load is None else load, bounds)[0]) * 3600 // step_s // self.per_unit
+
+    def billing_ends(self) -> list[int]:
+        """Return the end of every billing period so far."""
+        first_s, last_s = self._held()
+        return self.billing.ends(first_s, max(last_s, self.billing.newest_reset_s))
+
+    def billing_rows(self) -> Rows:
+        """Return a row for each billing period the meter remembers, stamped at its end, oldest first.
+
+        What is recorded with each row is when its period began.
+        """
+        ends = self.billing_ends()
+        begins = [self._origin_s, *ends[:-1]]
+        return Rows(*(np.array(times[-PERIODS_KEPT:], dtype=np.int64) for times in (ends, begins[: len(ends)])))
+
+    def period_start(self, at_s: int) -> int:
+        """Return when the billing period began that runs at an instant."""
+        ends = self.billing_ends()
+        place = bisect_right(ends, at_s)
+        return ends[place - 1] if place else self._origin_s
+
+    def end_billing_period(self) -> None:
+        """End the present billing period by command; the meter notes it as an event."""
+        self.billing.reset(self.true_now_s())
+        self.noted(DEMAND_RESET)
 
     def set_clock(self, at_s: int) -> None:
         """Set the meter's own clock; the meter notes it as an event."""
         now_s = self.true_now_s()
         self.book.clear(FaultKind.DRIFT, now_s)
         self.book.add(Fault(FaultKind.DRIFT, now_s, seconds=at_s - now_s))
-        self._noted.append(MeterEvent(at_s, CLOCK_SET))
+        self.log.note(at_s, CLOCK_SET)
+
+    def noted(self, code: int) -> None:
+        """Note an event now."""
+        self.log.note(self.now_s(), code)
+
+    def advance(self) -> None:
+        """Do and note everything that was due by now: what the supply did, what the limiter had to do."""
+        now_s = self.true_now_s()
+        if self._looked == (now_s, self.book.changes):
+            return
+        self._looked = (now_s, self.book.changes)
+        for at_s, code in self._happenings():
+            if at_s <= now_s and (at_s, code) not in self._noticed:
+                self._noticed.add((at_s, code))
+                self._note(at_s, code)
+        self.limiter.advance(now_s)
+
+    def next_happening_s(self) -> int | None:
+        """Return when the next entered fault of the supply will be noticed; None: none is to come."""
+        now_s = self.true_now_s()
+        return next((at_s for at_s, _ in self._happenings() if at_s > now_s), None)
 
     def outages(self) -> list[Fault]:
         """Return the supply failures so far, reboots among them."""
         now_s = self.true_now_s()
-        failures = self.book.of(FaultKind.OUTAGE) + self.book.of(FaultKind.REBOOT)
-        return sorted((fault for fault in failures if fault.since_s <= now_s), key=lambda fault: fault.since_s)
+        return [fault for fault in self._failures() if fault.since_s <= now_s]
 
     def events(self) -> list[MeterEvent]:
-        """Return what the meter noticed so far, oldest first."""
-        now_s = self.true_now_s()
-        found = list(self._noted)
-        for fault in self.outages():
-            found.append(MeterEvent(fault.since_s, POWER_FAILED))
-            if fault.until_s is not None and fault.until_s <= now_s:
-                found.append(MeterEvent(fault.until_s, POWER_RESTORED))
-        return sorted(found, key=lambda event: event.at_s)
+        """Return what the meter noticed so far and still remembers, oldest first."""
+        self.advance()
+        return self.log.all()
+
+    def _failures(self) -> list[Fault]:
+        failures = self.book.of(FaultKind.OUTAGE) + self.book.of(FaultKind.REBOOT)
+        return sorted((fault for fault in failures if fault.since_s != fault.until_s), key=lambda fault: fault.since_s)
+
+    def _happenings(self) -> list[tuple[int, int]]:
+        """Return when supply failures and tampers begin and end, with the codes of their events, by time."""
+        found = [(fault, POWER_FAILED, POWER_RESTORED) for fault in self._failures()]
+        found += [(fault, fault.code, fault.code + 1) for fault in self.book.of(FaultKind.TAMPER)]
+        begins = [(fault.since_s, code) for fault, code, _ in found]
+        ends = [(fault.until_s, code) for fault, _, code in found if fault.until_s is not None]
+        return sorted(begins + ends)
+
+    def _note(self, at_s: int, code: int) -> None:
+        """Note an event of a true instant: the meter stamps it by its own clock."""
+        self.log.note(at_s + self.book.drift_s(at_s), code)
 
     def _held(self) -> tuple[int, int]:
         """Return the first and last instant the daily rows may stand for."""

@@ -14,6 +14,7 @@ from demeter.kernel import Commodity, local_day, month_span
 from demeter.simulator.faults import Fault, FaultKind
 from demeter.simulator.fleet import FleetConfig, LoadConfig, MeterConfig, MeterKind, Role, epoch_s
 from demeter.simulator.noise import draw, secret
+from demeter.simulator.security import SecurityConfig
 
 TOWERS = {"A": (13, 4), "B": (8, 6), "C": (10, 5)}
 """Floors and flats per floor of each tower."""
@@ -123,4 +124,5 @@ def _placed(meter: MeterConfig, seed: int, number: int, base_port: int, entries:
         port=base_port + number if base_port else 0,
         entries=entries,
         opening=opening,
+        security=SecurityConfig(master_key=secret(seed, f"{meter.name}/master", 16).hex()),
     )

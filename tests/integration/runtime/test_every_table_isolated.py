@@ -20,6 +20,7 @@ WITHOUT_ORGANIZATION = {"runtime.alembic_version": "the schema's revision; the a
 DEFINERS = {
     "identity.find_login": "before a login there is no scope; one address, one account",
     "identity.find_session": "before a login there is no scope; one token, one session",
+    "identity.only_organization": "the number of the one organization there is, if there is only one",
     "readings.ensure_partition": "makes an empty monthly partition of block or frame",
 }
 FIRST, SECOND = 101, 202

@@ -83,7 +83,9 @@ def postmaster(server: EmbeddedPostgres) -> int:
     return int((server.cluster / "postmaster.pid").read_text().split("\n")[0])
 
 
-def test_only_a_password_opens_it_and_only_a_socket_leads_to_it(postgres: EmbeddedPostgres) -> None:
+def test_only_a_password_opens_it_and_only_a_socket_leads_to_it(home: Path, servers: Servers) -> None:
+    postgres = servers.at(home)
+    postgres.start()
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         methods = connection.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules").fetchall()
         shown = {

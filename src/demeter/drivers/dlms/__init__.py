@@ -1,7 +1,8 @@
-"""The driver for DLMS/COSEM meters over TCP, and the decoder of the frames it hands over."""
+"""The driver for DLMS/COSEM meters, what they push, and the decoders of the frames both hand over."""
 
 from demeter.drivers.dlms.driver import DlmsDriver
 from demeter.drivers.dlms.frames import CODEC, ProfileDecoder
+from demeter.drivers.dlms.pushing import DlmsPushes, PushDecoder
 from demeter.drivers.dlms.session import DlmsSession
 
-__all__ = ["CODEC", "DlmsDriver", "DlmsSession", "ProfileDecoder"]
+__all__ = ["CODEC", "DlmsDriver", "DlmsPushes", "DlmsSession", "ProfileDecoder", "PushDecoder"]

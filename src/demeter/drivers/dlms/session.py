@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -228,22 +228,43 @@ class DlmsSession:
             if scaler_row is not None and scaler_columns is not None:
                 scalers = scalers_of(scaler_row, scaler_columns)
             table = Table(profile, obis, captures_of(columns), scalers, int(axdr.decode_all(period).value))
-        return await self._complete(table, doing)
+        return await self.complete(table, doing)
 
-    async def _complete(self, table: Table, doing: str) -> Table:
-        """Ask the registers themselves for the scalers that the scaler profile does not name."""
+    async def complete(self, table: Table, doing: str) -> Table:
+        """Ask the registers themselves for the scalers that a table does not have."""
         missing = unscaled(table.captures, table.scalers)
         if not missing:
             return table
         attributes = [AttributeRef(c.class_id, c.obis, 4 if c.class_id == 5 else 3) for c in missing]
-        answers = await self.run(self._client.get_many(attributes), doing)
+        answers = await self.values(attributes, doing)
         scalers = dict(table.scalers)
         with decoding(doing):
-            for capture, answer in zip(missing, answers, strict=True):
-                value = _unless_missing(answer)
+            for capture, value in zip(missing, answers, strict=True):
                 if value is not None:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
+
+    async def values(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
+        """Read attributes; None stands for those the meter does not have."""
+        answers = await self.run(self._client.get_many(attributes), doing)
+        with decoding(doing):
+            return [_unless_missing(answer) for answer in answers]
+
+    def place(self, profile: Profile) -> Obis | None:
+        """Return the logical name of a profile of this meter's commodity; None: it is not read here."""
+        found = places(profile, self._options.commodity)
+        return None if found is None else found[0]
+
+    @property
+    def peer_title(self) -> str:
+        """Return the system title the meter told in this association (hexadecimal; empty: none)."""
+        return (self._client.server_title or b"").hex()
+
+    async def push_objects(self) -> Mapping[str, Sequence[str]]:
+        """Read what the meter's pushes carry, see :mod:`demeter.drivers.dlms.pushing.learning`."""
+        from demeter.drivers.dlms.pushing.learning import push_objects
+
+        return await push_objects(self)
 
     async def close(self) -> None:
         """Release the association; never raises."""

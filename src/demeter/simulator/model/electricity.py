@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,12 +11,14 @@ import numpy as np
 from demeter.protocols.dlms.data import Tag, u16
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
+from demeter.simulator.billing import PERIODS_KEPT
+from demeter.simulator.event_log import TRANSACTION
 from demeter.simulator.fleet import MeterKind
 from demeter.simulator.loads import DerivedLoad, Load, amounts
 from demeter.simulator.meter import Meter, Rows
 from demeter.simulator.model.captured import profiles_and_registers
 from demeter.simulator.model.objects import DATA, EXTENDED_REGISTER, REGISTER, CosemObject, data_object
-from demeter.simulator.model.profiles import Column, TableProfile, stamp_column
+from demeter.simulator.model.profiles import CAPTURE, Column, TableProfile, stamp_column
 from demeter.simulator.noise import IntArray, draw, draws
 from demeter.simulator.registers import Register
 
@@ -44,6 +47,7 @@ class Electricity:
             _IMPORT_VA: DerivedLoad(meter.load, 1000, self._power_factor),
             _VAR_Q1: DerivedLoad(meter.load, draw(self._seed, 211, 0, 150, 380), 1000),
         }
+        self._apparent_demand = DerivedLoad(meter.demand, 1000, self._power_factor)
         self._registers = {
             group: Register(load, meter.opening, meter.modulus, meter.book) for group, load in self._loads.items()
         }
@@ -62,10 +66,24 @@ class Electricity:
                 latest,
             ),
             (self._table("1.0.99.2.0.255", self._daily(), meter.daily_rows, 86_400, days), "1.0.94.91.5.255", now),
-            (self._table("1.0.98.1.0.255", self._billing(), meter.billing_rows, 0, 13), "1.0.94.91.6.255", now),
+            (self._billing_table(), "1.0.94.91.6.255", now),
         ]
         periods = [data_object("1.0.0.8.4.255", u16(meter.period_s)), data_object("1.0.0.8.0.255", u16(DEMAND_S))]
         return [*profiles_and_registers(profile, self._zone), *periods]
+
+    def snapshot(self) -> list[Column]:
+        """Return what the logs of voltage, current and other events record beside the code."""
+        if not self._three:
+            measured = [self._amperes("1.0.11.7.0", 0), self._voltage("1.0.12.7.0", 0), self._factor("1.0.13.7.0")]
+            return [*measured, self._cumulative(_IMPORT)]
+        currents = [self._amperes(f"1.0.{group}.7.0", phase) for phase, group in enumerate((31, 51, 71))]
+        voltages = [self._voltage(f"1.0.{group}.7.0", phase) for phase, group in enumerate((32, 52, 72))]
+        factors = [self._factor(f"1.0.{group}.7.0") for group in (33, 53, 73)]
+        return [*currents, *voltages, *factors, self._cumulative(_IMPORT)]
+
+    def _billing_table(self) -> TableProfile:
+        table = self._table("1.0.98.1.0.255", self._billing(), self._meter.billing_rows, 0, PERIODS_KEPT)
+        return replace(table, methods={CAPTURE: self._meter.end_billing_period})
 
     def _table(
         self, obis: str, columns: list[Column], rows: Callable[[], Rows], period_s: int, entries: int
@@ -95,18 +113,18 @@ class Electricity:
                 column
                 for phase, (current, voltage, factor) in phases
                 for column in (
-                    self._current(f"1.0.{current}.7.0", phase),
+                    self._amperes(f"1.0.{current}.7.0", phase),
                     self._voltage(f"1.0.{voltage}.7.0", phase),
                     self._factor(f"1.0.{factor}.7.0"),
                 )
             ]
         else:
-            measured = [self._voltage("1.0.12.7.0", 0), self._current("1.0.11.7.0", 0)]
+            measured = [self._voltage("1.0.12.7.0", 0), self._amperes("1.0.11.7.0", 0)]
         power = [
             self._factor("1.0.13.7.0"),
             self._column("1.0.14.7.0", Tag.UINT16, self._hertz, -2, HERTZ),
-            self._column("1.0.9.7.0", Tag.UINT32, lambda rows: self._power(self._loads[_IMPORT_VA], rows), 0, VA),
-            self._column("1.0.1.7.0", Tag.UINT32, lambda rows: self._power(self._loads[_IMPORT], rows), 0, W),
+            self._column("1.0.9.7.0", Tag.UINT32, lambda rows: self._power(self._apparent_demand, rows), 0, VA),
+            self._column("1.0.1.7.0", Tag.UINT32, lambda rows: self._power(self._meter.demand, rows), 0, W),
         ]
         energies = [self._cumulative(group) for group in (1, 9, 2, 10)]
         return [stamp_column(), *measured, *power, *energies, *self._counts()]
@@ -117,18 +135,22 @@ class Electricity:
         def failures(rows: Rows) -> IntArray:
             return np.full(len(rows), len(self._meter.outages()), dtype=np.int64)
 
+        def counted(count: Callable[[], int]) -> Callable[[Rows], IntArray]:
+            return lambda rows: np.full(len(rows), count(), dtype=np.int64)
+
+        meter = self._meter
         numbers = {
             "0.0.96.7.0": failures,
-            "0.0.94.91.0": self._zeros,
-            "0.0.0.1.0": self._zeros,
-            "0.0.96.2.0": self._zeros,
+            "0.0.94.91.0": counted(lambda: meter.log.tampers),
+            "0.0.0.1.0": counted(lambda: len(meter.billing_ends())),
+            "0.0.96.2.0": counted(lambda: meter.log.count(TRANSACTION)),
         }
         return [
             Column(CaptureObject(DATA, Obis.parse(obis), 2), Tag.UINT32, values) for obis, values in numbers.items()
         ]
 
     def _billing(self) -> list[Column]:
-        """Return the monthly rows, stamped at the start of the next month by the billing date, not by the clock."""
+        """Return the billing rows, stamped at the end of their period by the billing date, not by the clock."""
         date = stamp_column(CaptureObject(DATA, Obis.parse("0.0.0.1.2.255"), 2))
         demands = [*self._demand(_IMPORT, W), *self._demand(_IMPORT_VA, VA)]
         energies = [self._cumulative(group) for group in (1, 9, 2, 10)]
@@ -157,7 +179,7 @@ class Electricity:
         return self._column(f"1.0.{group}.8.0", self._tag, values, self._meter.scaler, _ENERGY_UNIT[group])
 
     def _demand(self, group: int, unit: int) -> list[Column]:
-        """Return the month's highest demand and when it ended (extended register, attributes 2 and 5)."""
+        """Return the period's highest demand and when it ended (extended register, attributes 2 and 5)."""
         name = Obis.parse(f"1.0.{group}.6.0")
         highest = CaptureObject(EXTENDED_REGISTER, name, 2)
         return [
@@ -168,10 +190,12 @@ class Electricity:
         ]
 
     def _highest(self, group: int, rows: Rows) -> tuple[IntArray, IntArray]:
-        """Return for each row the highest demand since the month's start before it, and the end of its half-hour."""
+        """Return for each row the highest demand since its period's start, and the end of that half-hour."""
         demands, ends = [], []
-        for stamp in rows.stamps.tolist():
-            bounds = np.arange(self._meter.month_start_before(stamp), stamp + 1, DEMAND_S, dtype=np.int64)
+        stamps = rows.stamps.tolist()
+        begins = map(self._meter.period_start, stamps) if rows.recorded is None else rows.recorded.tolist()
+        for begin, stamp in zip(begins, stamps, strict=True):
+            bounds = np.arange(begin, stamp + 1, DEMAND_S, dtype=np.int64)
             used = amounts(self._loads[group], bounds)
             place = int(used.argmax()) if len(used) else -1
             demands.append(self._whole(int(used[place])) * 3600 // DEMAND_S if len(used) else 0)
@@ -183,10 +207,8 @@ class Electricity:
         return amount // self._meter.per_unit
 
     def _power(self, load: Load, rows: Rows) -> IntArray:
-        """Return the mean power over the 15 minutes before each stamp, in W or VA."""
-        used = (load.total(rows.stamps) - load.total(rows.stamps - 900)) // self._meter.per_unit
-        power: IntArray = used * 4
-        return power
+        """Return the power at each stamp, in W or VA; ``load`` is what would flow through a closed switch."""
+        return np.array([self._meter.power_w(at_s, load) for at_s in rows.stamps.tolist()], dtype=np.int64)
 
     def _zeros(self, rows: Rows) -> IntArray:
         return np.zeros(len(rows), dtype=np.int64)
@@ -210,13 +232,23 @@ class Electricity:
         return volts
 
     def _current(self, obis: str, phase: int) -> Column:
-        return self._column(obis, Tag.UINT16, lambda rows: self._centiamperes(phase, rows), -2, AMPERE)
+        return self._column(obis, Tag.UINT16, lambda rows: self._mean_centiamperes(phase, rows), -2, AMPERE)
 
-    def _centiamperes(self, phase: int, rows: Rows) -> IntArray:
+    def _amperes(self, obis: str, phase: int) -> Column:
+        """Return the current at the moment."""
+
+        def values(rows: Rows) -> IntArray:
+            return self._centiamperes(phase, rows, self._power(self._apparent_demand, rows))
+
+        return self._column(obis, Tag.UINT16, values, -2, AMPERE)
+
+    def _mean_centiamperes(self, phase: int, rows: Rows) -> IntArray:
         """Return the mean current that goes with the interval's apparent energy and the voltage."""
         load = self._loads[_IMPORT_VA]
         used = load.total(rows.stamps) - load.total(rows.stamps - self._meter.period_s)
-        power = used // self._meter.per_unit * 3600 // self._meter.period_s
+        return self._centiamperes(phase, rows, used // self._meter.per_unit * 3600 // self._meter.period_s)
+
+    def _centiamperes(self, phase: int, rows: Rows, power: IntArray) -> IntArray:
         share = power // 3 if self._three else power
         amperes = share * _CENTI * _CENTI // self._centivolts(phase, rows.stamps)
         limited: IntArray = np.minimum(amperes, 0xFFFF)

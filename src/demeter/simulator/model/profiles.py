@@ -6,15 +6,17 @@ shape (events, nameplate, scalers).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demeter.protocols.dlms.axdr import encode
-from demeter.protocols.dlms.data import Data, Tag, array, enum, i8, octets, structure, u16, u32
+from demeter.protocols.dlms.classes import ProfileGeneric
+from demeter.protocols.dlms.classes.measuring import SortMethod
+from demeter.protocols.dlms.data import Data, Tag, array, structure
 from demeter.protocols.dlms.errors import DataAccessResult, DlmsError, Refused
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import (
@@ -27,13 +29,17 @@ from demeter.protocols.dlms.profile import (
 from demeter.simulator.fleet import RowFormat
 from demeter.simulator.meter import Rows
 from demeter.simulator.model.encoding import encode_table
-from demeter.simulator.model.objects import CLOCK, EXTENDED_REGISTER, PROFILE, REGISTER, scaler_unit
+from demeter.simulator.model.objects import CLOCK, EXTENDED_REGISTER, PROFILE, REGISTER, no_method, scaler_unit
 from demeter.simulator.noise import IntArray
 
-_FIFO = 1
 _ATTRIBUTES = (2, 3, 4, 5, 6, 7, 8)
 
+CAPTURE = 2
+"""The method of a profile that captures a row now."""
+
 CLOCK_CAPTURE = CaptureObject(CLOCK, Obis.parse("0.0.1.0.0.255"), 2)
+_UNSORTED = CaptureObject(0, Obis(0, 0, 0, 0, 0, 0), 0)
+"""First in, first out needs no object to sort by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,23 @@ class TableProfile:
     version: int = 1
     readable: tuple[int, ...] = _ATTRIBUTES
     writable: tuple[int, ...] = ()
+    methods: Mapping[int, Callable[[], None]] = field(default_factory=dict)
+
+    @property
+    def methods_served(self) -> tuple[int, ...]:
+        """The methods that can be invoked."""
+        return tuple(self.methods)
+
+    def invoke(self, method: int, parameter: bytes | None) -> bytes | None:
+        """Invoke a method; its parameter means nothing.
+
+        Raises:
+            Refused: there is no such method.
+        """
+        if method not in self.methods:
+            raise no_method(self.obis, method, parameter)
+        self.methods[method]()
+        return None
 
     @property
     def captures(self) -> tuple[CaptureObject, ...]:
@@ -152,6 +175,11 @@ class ListProfile:
     version: int = 1
     readable: tuple[int, ...] = _ATTRIBUTES
     writable: tuple[int, ...] = ()
+    methods_served: tuple[int, ...] = ()
+
+    def invoke(self, method: int, parameter: bytes | None) -> bytes | None:
+        """Refuse: there are no methods."""
+        raise no_method(self.obis, method, parameter)
 
     def get(self, attribute: int, selection: bytes | None) -> bytes:
         """Return an attribute as A-XDR; the buffer as selected.
@@ -195,13 +223,7 @@ def _described(
     """Return attribute 3 to 8 of a profile."""
     if attribute == 3:
         return encode_capture_objects(captures)
-    described = {4: u32(period_s), 5: enum(_FIFO), 6: _sort_object(), 7: u32(in_use), 8: u32(entries)}
-    found = described.get(attribute)
-    if found is None:
+    values = {4: period_s, 5: SortMethod.FIFO, 6: _UNSORTED, 7: in_use, 8: entries}
+    if attribute not in values:
         raise Refused(DataAccessResult.OBJECT_UNDEFINED, f"{obis} has no attribute {attribute}")
-    return encode(found)
-
-
-def _sort_object() -> Data:
-    """Return "none": first in, first out needs no object to sort by."""
-    return structure(u16(0), octets(bytes(6)), i8(0), u16(0))
+    return encode(ProfileGeneric.interface.attributes[attribute].encode(values[attribute]))

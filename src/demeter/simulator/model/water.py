@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from demeter.protocols.dlms.data import Tag, u16
+from demeter.protocols.dlms.data import Tag, u16, u32
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
+from demeter.simulator.billing import PERIODS_KEPT
 from demeter.simulator.meter import Meter, Rows
 from demeter.simulator.model.captured import profiles_and_registers
 from demeter.simulator.model.objects import REGISTER, CosemObject, data_object
-from demeter.simulator.model.profiles import Column, TableProfile, stamp_column
+from demeter.simulator.model.profiles import CAPTURE, Column, TableProfile, stamp_column
 from demeter.simulator.noise import IntArray
 
 CUBIC_METRE, CUBIC_METRE_PER_HOUR = 13, 15
@@ -45,14 +46,23 @@ def water_objects(meter: Meter) -> list[CosemObject]:
         Obis.parse("8.0.99.1.0.255"), cumulative, meter.block_rows, meter.period_s, entries, zone, form
     )
     daily = TableProfile(Obis.parse("8.0.99.2.0.255"), cumulative, meter.daily_rows, 86_400, days, zone, form)
-    billing = TableProfile(Obis.parse("8.0.98.1.0.255"), cumulative, meter.billing_rows, 0, 13, zone)
+    billing = TableProfile(
+        Obis.parse("8.0.98.1.0.255"),
+        cumulative,
+        meter.billing_rows,
+        0,
+        PERIODS_KEPT,
+        zone,
+        methods={CAPTURE: meter.end_billing_period},
+    )
     profiles = [
         (present, "8.0.94.91.3.255", now),
         (block, "8.0.94.91.4.255", now),
         (daily, "8.0.94.91.5.255", now),
         (billing, "8.0.94.91.6.255", now),
     ]
-    return [*profiles_and_registers(profiles, zone), data_object("1.0.0.8.4.255", u16(meter.period_s))]
+    counts = data_object("0.0.0.1.0.255", lambda: u32(len(meter.billing_ends())))
+    return [*profiles_and_registers(profiles, zone), data_object("1.0.0.8.4.255", u16(meter.period_s)), counts]
 
 
 def _flow(meter: Meter, rows: Rows) -> IntArray:
