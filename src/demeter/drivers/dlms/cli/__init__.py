@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from demeter.drivers.dlms.cli.commands import action, read, write
+from demeter.drivers.dlms.cli.pushing import push
 from demeter.drivers.dlms.cli.translating import translate
 
 app = typer.Typer(
@@ -21,5 +22,6 @@ app.command()(read)
 app.command("set")(write)
 app.command()(action)
 app.command()(translate)
+app.command()(push)
 
 __all__ = ["app"]

@@ -139,6 +139,8 @@ def name_of(obis: Obis) -> str:
 def _known_names() -> dict[Obis, str]:
     found: dict[Obis, str] = {}
     for profile in _profiles():
-        for named in (*profile.tables.values(), *profile.objects.values()):
-            found.setdefault(named.obis, named.name)
+        for table in profile.tables.values():
+            found.setdefault(table.obis, table.name)
+        for each in profile.objects.values():
+            found.setdefault(each.obis, each.name)
     return found

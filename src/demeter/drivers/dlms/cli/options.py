@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from demeter.drivers.dlms.cli.flags import as_command
 from demeter.drivers.dlms.cli.keys import SECRETS, KeyFile, asked, read_key_file
 from demeter.drivers.dlms.line_options import BAUDS, Transport
 from demeter.drivers.dlms.options import CIPHERS, MECHANISMS, PROTECTIONS
@@ -140,10 +141,7 @@ def towards_meter(command: Callable[..., None]) -> Callable[..., None]:
         meter = meter_of(context, {name: value for name, value in given.items() if name not in names})
         command(meter, **{name: value for name, value in given.items() if name in names})
 
-    run.__signature__ = inspect.Signature([context, address, *arguments, *shared])  # type: ignore[attr-defined]
-    run.__annotations__ = {}
-    run.__doc__, run.__name__ = command.__doc__, command.__name__
-    return run
+    return as_command(run, command, [context, address, *arguments, *shared])
 
 
 def meter_of(context: typer.Context, given: Mapping[str, Any]) -> Meter:

@@ -32,21 +32,21 @@ _LAST_ATTRIBUTE: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a meter said about one object; ``refused``: attribute → why."""
+    """What a meter said about one object; ``refused``: attribute → why.
+
+    ``beside``: attributes read only to understand another one (its scaler and unit); they are not shown.
+    """
 
     wanted: Wanted
     found: CosemObject
     refused: Mapping[int, str] = field(default_factory=dict)
-    access: Found | None = None
+    beside: frozenset[int] = frozenset()
 
     @property
     def empty(self) -> bool:
-        """Whether nothing at all was read."""
-        return not any(number > 1 for number in self.found.data) and 1 not in self._asked
-
-    @property
-    def _asked(self) -> frozenset[int]:
-        return frozenset() if self.wanted.member is None else frozenset({self.wanted.member})
+        """Whether nothing that was asked for was read."""
+        own = 1 if self.wanted.member == 1 and not self.refused else 0
+        return not own and not any(number > 1 and number not in self.beside for number in self.found.data)
 
     def attribute_name(self, number: int) -> str:
         """Return the name of an attribute."""
@@ -56,7 +56,8 @@ class Answer:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         shown = self.found.to_json()
-        attributes = shown["attributes"]
+        hidden = {self.attribute_name(number) for number in self.beside}
+        attributes = {name: value for name, value in shown["attributes"].items() if name not in hidden}
         if self.wanted.member == 1 and not self.refused:
             attributes = {"logical_name": str(self.found.obis)}
         return {
@@ -140,18 +141,22 @@ class Reader:
         """
         class_id, version, access = await self.place(wanted)
         numbers = [wanted.member] if wanted.member is not None else _attributes(class_id, version, access)
-        answers = await self.attributes(class_id, wanted.obis, [number for number in numbers if number not in skip])
+        beside = [] if wanted.member is None else _scale_of(class_id, version, wanted.member)
+        answers = await self.attributes(
+            class_id, wanted.obis, [*(number for number in numbers if number not in skip), *beside]
+        )
         data: dict[int, Data] = {}
         refused: dict[int, str] = {}
         for number, answer in answers.items():
             if isinstance(answer, Refused):
-                refused[number] = answer.message.rpartition(": ")[2]
+                if number not in beside:
+                    refused[number] = answer.message.rpartition(": ")[2]
                 continue
             try:
                 data[number] = axdr.decode_all(answer)
             except DlmsError as error:
                 refused[number] = f"not understood: {error}"
-        return Answer(wanted, cosem_object(class_id, version, wanted.obis, data), refused, access)
+        return Answer(wanted, cosem_object(class_id, version, wanted.obis, data), refused, frozenset(beside))
 
     async def attributes(self, class_id: int, obis: Obis, numbers: Sequence[int]) -> dict[int, bytes | Refused]:
         """Read attributes of one object with as few requests as possible."""
@@ -183,3 +188,13 @@ def _attributes(class_id: int, version: int, access: Found | None) -> list[int]:
         return [number for number in access.readable if number > 1]
     kind = class_of(class_id, version)
     return list(kind.interface.attributes) if kind else list(range(2, _LAST_ATTRIBUTE + 1))
+
+
+def _scale_of(class_id: int, version: int, member: int) -> list[int]:
+    """The attribute with the scaler and unit of another one, if it has them."""
+    kind = class_of(class_id, version)
+    if kind is None:
+        return []
+    interface = kind.interface
+    wanted, scale = interface.attributes.get(member), interface.attribute("scaler_unit")
+    return [scale.number] if wanted is not None and wanted.scaled and scale is not None else []

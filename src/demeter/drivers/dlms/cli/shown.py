@@ -36,6 +36,8 @@ def _attribute_words(answer: Answer) -> Iterator[tuple[int, str]]:
         yield 1, str(found.obis)
     lines = found.describe().splitlines()[1:]
     for (number, name, _), line in zip(found.attributes_read(), lines, strict=True):
+        if number in answer.beside:
+            continue
         yield number, line.strip().removeprefix(f"{name}: ")
 
 
