@@ -52,19 +52,25 @@ def _origin(point: EntryPoint) -> str:
 
 def summary(point: EntryPoint) -> str:
     """Return the first line of the docstring of a plug-in's module, read without importing it."""
-    package, *rest = point.module.split(".")
     fallback = f"Commands of {_origin(point)}."
     try:
-        spec = find_spec(package)
-        folders = list(spec.submodule_search_locations or ()) if spec else []
-        if not folders:
-            return fallback
-        place = Path(folders[0], *rest)
-        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-        words = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        file = _source(point.module)
+        words = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) if file else None
     except (ImportError, OSError, SyntaxError, ValueError):
         return fallback
     return words.splitlines()[0] if words else fallback
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module, found without importing any of its packages."""
+    package, *rest = module.split(".")
+    spec = find_spec(package)
+    if spec is None:
+        return None
+    if not spec.submodule_search_locations:
+        return None if spec.origin is None or rest else Path(spec.origin)
+    place = Path(spec.submodule_search_locations[0], *rest)
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 class Deferred(TyperCommand):

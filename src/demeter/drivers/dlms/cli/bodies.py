@@ -21,7 +21,7 @@ from demeter.protocols.dlms.profile import CaptureObject
 from demeter.protocols.dlms.push import Layout
 from demeter.protocols.dlms.push.layout import Shape
 from demeter.protocols.dlms.security import is_ciphered
-from demeter.protocols.dlms.translate import Node, from_json, from_xml, octets_from_text, octets_of
+from demeter.protocols.dlms.translate import Node, from_json, from_xml, is_hexadecimal, octets_from_text, octets_of
 from demeter.protocols.dlms.translate.frames import DATA_FRAME, WRAPPER
 from demeter.protocols.dlms.wrapper import unwrap_all
 
@@ -184,7 +184,7 @@ def message_of(text: bytes) -> Message:
     if start in (b"{", b"[", b"<"):
         trees = from_xml(text.decode()) if start == b"<" else from_json(text.decode())
         return _from_trees(trees)
-    octets = octets_from_text(text.decode()) if text.isascii() else text
+    octets = octets_from_text(text.decode()) if is_hexadecimal(text) else text
     return _from_octets(octets)
 
 

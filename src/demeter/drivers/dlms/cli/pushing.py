@@ -216,18 +216,19 @@ def _asks(plain: bytes) -> bool:
 def _notification(flags: Flags) -> bytes:
     """The plain APDU, or one that was given protected."""
     values = [given_value(text) for text in flags.values or ()]
+    now = _clock(flags)
     if flags.body and (values or flags.layout):
         raise Invalid("a body is given, or a layout and values", hint="Use --body, or --layout.")
     if flags.event:
-        return _event(flags, values)
+        return _event(flags, values, now)
     message = message_of(_read(flags.body)) if flags.body else None
     if message is not None and message.apdu:
         return message.apdu if not flags.confirmed or is_ciphered(message.apdu) else _confirmed(message.apdu)
     if message is None and not flags.layout:
         raise Invalid("nothing to push", hint="Give --body FILE, or --layout pairs and values.")
-    header = Header(flags.meter_id, Obis.parse(flags.push_obis), _clock(flags) or bytes(12))
+    header = Header(flags.meter_id, Obis.parse(flags.push_obis), now or CosemDateTime().to_bytes())
     body = message.body if message is not None else body_of(layout_named(flags.layout), values, header)
-    return DataNotification(flags.invoke | (CONFIRMED if flags.confirmed else 0), body, _clock(flags)).encode()
+    return DataNotification(flags.invoke | (CONFIRMED if flags.confirmed else 0), body, now).encode()
 
 
 def _confirmed(octets: bytes) -> bytes:
@@ -237,14 +238,14 @@ def _confirmed(octets: bytes) -> bytes:
     return replace(found, invoke=found.invoke | CONFIRMED).encode()
 
 
-def _event(flags: Flags, values: list[Given]) -> bytes:
+def _event(flags: Flags, values: list[Given], now: bytes) -> bytes:
     if len(values) != 1:
         raise Invalid("an event-notification has one value", hint="Write --event 1:0.0.96.11.0.255:2=long-unsigned:7.")
     if flags.confirmed:
         raise Invalid("an event-notification is never confirmed", hint="Leave --confirmed out.")
     value = values[0]
     attribute = AttributeRef(value.class_id, value.place.obis, value.attribute)
-    return EventNotification(attribute, axdr.encode(value.value), _clock(flags) or None).encode()
+    return EventNotification(attribute, axdr.encode(value.value), now or None).encode()
 
 
 def _read(file: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +22,7 @@ from demeter.protocols.dlms.translate import (
     Translator,
     from_json,
     from_xml,
+    is_hexadecimal,
     octets_from_text,
     to_json,
     to_text,
@@ -32,7 +32,6 @@ from demeter.sdk.commands import ExitCode, print_json, say
 
 MAX_INPUT: Final = 16 * 1024 * 1024
 """Longest input, in bytes."""
-_DIGITS: Final = re.compile(rb"[0-9a-fA-FxX\s:,;.\-_#\\]*")
 
 
 class Form(StrEnum):
@@ -144,8 +143,7 @@ def _kind(octets: bytes) -> Input:
         return Input.JSON
     if start == b"<":
         return Input.XML
-    bare = re.sub(rb"#[^\n]*", b"", octets)
-    return Input.HEX if _DIGITS.fullmatch(bare) else Input.BINARY
+    return Input.HEX if is_hexadecimal(octets) else Input.BINARY
 
 
 def _text(octets: bytes) -> str:

@@ -8,7 +8,7 @@ the head-end uses: each is a check of the other.
 
 from demeter.protocols.dlms.translate.apdus import known_apdus
 from demeter.protocols.dlms.translate.context import Keyring, Keys
-from demeter.protocols.dlms.translate.hexadecimal import octets_from_text
+from demeter.protocols.dlms.translate.hexadecimal import is_hexadecimal, octets_from_text
 from demeter.protocols.dlms.translate.json_form import error_to_json, from_json, node_to_json, to_json
 from demeter.protocols.dlms.translate.node import Node
 from demeter.protocols.dlms.translate.text_form import to_text
@@ -25,6 +25,7 @@ __all__ = [
     "error_to_json",
     "from_json",
     "from_xml",
+    "is_hexadecimal",
     "known_apdus",
     "node_to_json",
     "octets_from_text",

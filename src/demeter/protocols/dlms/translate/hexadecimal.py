@@ -13,6 +13,15 @@ _BETWEEN: Final = re.compile(r"[\s:,;.\-_]+")
 _OTHER: Final = re.compile(r"[^0-9a-fA-F]")
 
 
+_TEXT: Final = re.compile(rb"[0-9a-fA-FxX\s:,;.\-_\\]*")
+_REMARKS: Final = re.compile(rb"#[^\n]*")
+
+
+def is_hexadecimal(octets: bytes) -> bool:
+    """Tell whether octets are hexadecimal text; a frame in binary begins with none of its letters."""
+    return _TEXT.fullmatch(_REMARKS.sub(b"", octets)) is not None
+
+
 def octets_from_text(text: str) -> bytes:
     """Return octets from digits with spaces, line ends, ``0x``, colons, commas, dashes between; ``#`` begins a comment.
 
