@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ OURS = "demeter"
 """The distribution whose plug-ins never have the name of a built-in command."""
 
 
+@lru_cache(maxsize=1)
 def plugged_in() -> dict[str, EntryPoint]:
     """Return the installed command plug-ins by name; of two with one name the first counts."""
     found: dict[str, EntryPoint] = {}

@@ -18,7 +18,6 @@ import re
 from collections.abc import Iterator
 from typing import Final, NoReturn
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 from demeter.protocols.dlms.errors import Malformed
 from demeter.protocols.dlms.translate.node import Node
@@ -28,6 +27,9 @@ ROOT: Final = "Frames"
 ERROR: Final = "Error"
 MAX_DEPTH: Final = 100
 _SPOKEN: Final = frozenset({"Value", "Hex", "Meaning", "Offset", "Length", "Derived", "Broken"})
+_ESCAPES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+)
 _FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -73,7 +75,7 @@ def _value(node: Node) -> str:
 
 
 def _attribute(name: str, text: str) -> str:
-    return f" {name}={quoteattr(text)}"
+    return f' {name}="{text.translate(_ESCAPES)}"'
 
 
 class _Builder:
