@@ -2,11 +2,14 @@
 
 ::
 
-    ingest commits ──NOTIFY demeter_readings──▶ Hub (one thread) ──▶ Subscriber per client ──▶ server-sent events
+    ingest commits ────NOTIFY demeter_readings──▶ Hub (one thread) ──▶ Subscriber per client ──▶ server-sent events
+    metering commits ──NOTIFY demeter_usage─────▶
 
-A client that falls behind loses nothing it cares about: what waits for it is kept per meter, newest only, and beyond
-``MOST_WAITING`` meters becomes one ``resync`` event ("ask again"). The same is sent after the listener lost its
-connection, since notifications of that time are gone.
+A reading is told when it is stored, and what follows from it (consumption, flags, statements) when that is stored.
+
+A client that falls behind loses nothing it cares about: what waits for it is kept per meter, newest only, and per
+service point; beyond ``MOST_WAITING`` it becomes one ``resync`` event ("ask again"). The same is sent after the
+listener lost its connection, since notifications of that time are gone.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +35,8 @@ from demeter.kernel import DemeterError, Unavailable
 from demeter.runtime import logging
 from demeter.runtime.database import Database, Role, Scope
 
-CHANNEL = "demeter_readings"
+PERMISSION = "metering.read"
+READINGS, USAGE = "demeter_readings", "demeter_usage"
 HEARTBEAT_S = 15.0
 STOP_CHECK_S = 0.25
 MOST_WAITING = 2_000
@@ -61,6 +65,43 @@ class ReadingNotice:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class UsageNotice:
+    """A service point's consumption, flags or statement was computed anew and committed."""
+
+    organization_id: int
+    site_id: int
+    service_point_id: int
+
+    @classmethod
+    def parse(cls, payload: str) -> list[UsageNotice]:
+        """Return the notices in a NOTIFY payload; none if it is not one."""
+        try:
+            found = json.loads(payload)
+            where = int(found["organization"]), int(found["site"])
+            return [cls(*where, int(point)) for point in found["service_points"]]
+        except (ValueError, TypeError, KeyError):
+            return []
+
+
+Notice = ReadingNotice | UsageNotice
+
+
+def notices_in(channel: str, payload: str) -> list[Notice]:
+    """Return what a notification tells; nothing if it is not one of ours."""
+    if channel == USAGE:
+        return list(UsageNotice.parse(payload))
+    notice = ReadingNotice.parse(payload)
+    return [] if notice is None else [notice]
+
+
+def _subject(notice: Notice) -> tuple[str, int]:
+    """Return what a notice is about: a newer one about the same takes its place."""
+    if isinstance(notice, ReadingNotice):
+        return READINGS, notice.meter_id
+    return USAGE, notice.service_point_id
+
+
 class Subscriber:
     """What waits for one client. Used from the event loop only."""
 
@@ -68,17 +109,17 @@ class Subscriber:
         """Wait for notices of one site of one organization."""
         self.organization_id = organization_id
         self.site_id = site_id
-        self._waiting: dict[int, ReadingNotice] = {}
+        self._waiting: dict[tuple[str, int], Notice] = {}
         self._resync = False
         self._closed = False
         self._something = asyncio.Event()
 
-    def offer(self, notice: ReadingNotice) -> None:
+    def offer(self, notice: Notice) -> None:
         """Keep a notice for the client, if it is one this client may see."""
         if (notice.organization_id, notice.site_id) != (self.organization_id, self.site_id):
             return
-        self._waiting.pop(notice.meter_id, None)
-        self._waiting[notice.meter_id] = notice
+        self._waiting.pop(_subject(notice), None)
+        self._waiting[_subject(notice)] = notice
         if len(self._waiting) > MOST_WAITING:
             self.resync()
         self._something.set()
@@ -94,7 +135,7 @@ class Subscriber:
         self._closed = True
         self._something.set()
 
-    async def take(self, timeout_s: float) -> tuple[list[ReadingNotice], bool] | None:
+    async def take(self, timeout_s: float) -> tuple[list[Notice], bool] | None:
         """Return what waits and whether to resync, ``([], False)`` after ``timeout_s`` of silence, None when closed."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -168,7 +209,8 @@ class Hub:
         while not self._stopping.is_set():
             try:
                 with self._database.connect(Role.APP, autocommit=True) as connection:  # unscoped: LISTEN reads no table
-                    connection.execute(f"LISTEN {CHANNEL}")
+                    for channel in (READINGS, USAGE):
+                        connection.execute(f"LISTEN {channel}")
                     if failures:
                         self._on_loop(self._resync_all)
                     failures = 0
@@ -183,15 +225,16 @@ class Hub:
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         while not self._stopping.is_set():
             for notification in connection.notifies(timeout=STOP_CHECK_S):
-                notice = ReadingNotice.parse(notification.payload)
-                if notice is not None:
-                    self._on_loop(partial(self._offer_all, notice))
+                notices = notices_in(notification.channel, notification.payload)
+                if notices:
+                    self._on_loop(partial(self._offer_all, notices))
                 if self._stopping.is_set():
                     return
 
-    def _offer_all(self, notice: ReadingNotice) -> None:
+    def _offer_all(self, notices: Sequence[Notice]) -> None:
         for subscriber in self._subscribers:
-            subscriber.offer(notice)
+            for notice in notices:
+                subscriber.offer(notice)
 
     def _close_all(self) -> None:
         for subscriber in self._subscribers:
@@ -217,13 +260,15 @@ router = APIRouter(prefix="/api", tags=["live"], responses=REFUSALS)
 )
 async def stream(
     request: Request,
-    scope: Annotated[Scope, Depends(authorize("metering.read"))],
+    scope: Annotated[Scope, Depends(authorize(PERMISSION))],
     database: AppDatabase,
     site: Annotated[int, Query(ge=1, le=2**31 - 1)],
 ) -> StreamingResponse:
     """Send ``event: reading`` with ``{meter_id, service_point_id, at}`` for every reading committed at a site.
 
-    ``event: resync`` asks the client to load again what it shows; a comment line keeps the connection open.
+    ``event: usage`` with ``{service_point_ids}`` follows when what they used, their flags or their statements were
+    computed anew: ask for those then. ``event: resync`` asks the client to load again what it shows; a comment line
+    keeps the connection open.
     """
     hub: Hub = request.app.state.live
     hub.require_room()
@@ -246,21 +291,23 @@ async def _events(
         while (taken := await subscriber.take(HEARTBEAT_S)) is not None:
             notices, resync = taken
             if clock() - checked >= HEARTBEAT_S:
-                if not await asyncio.to_thread(_still_signed_in, database, token):
+                if not await asyncio.to_thread(_may_still_see, database, token, scope):
                     return
                 checked = clock()
             if not notices and not resync:
                 yield ": still here\n\n"
                 continue
-            if any(notice.meter_id not in places for notice in notices):
+            if any(isinstance(notice, ReadingNotice) and notice.meter_id not in places for notice in notices):
                 places = await asyncio.to_thread(_service_points_of_meters, database, scope, site_id)
             yield "".join(_lines(notices, places, resync=resync))
 
 
-def _lines(notices: list[ReadingNotice], places: Mapping[int, int], *, resync: bool) -> Iterator[str]:
+def _lines(notices: list[Notice], places: Mapping[int, int], *, resync: bool) -> Iterator[str]:
     if resync:
         yield "event: resync\ndata: {}\n\n"
     for notice in notices:
+        if not isinstance(notice, ReadingNotice):
+            continue
         place = places.get(notice.meter_id)
         data = {
             "meter_id": str(notice.meter_id),
@@ -268,6 +315,9 @@ def _lines(notices: list[ReadingNotice], places: Mapping[int, int], *, resync: b
             "at": notice.at,
         }
         yield f"event: reading\ndata: {json.dumps(data)}\n\n"
+    points = [str(notice.service_point_id) for notice in notices if isinstance(notice, UsageNotice)]
+    if points:
+        yield f"event: usage\ndata: {json.dumps({'service_point_ids': points})}\n\n"
 
 
 def _service_points_of_meters(database: Database, scope: Scope, site_id: int) -> dict[int, int]:
@@ -280,8 +330,10 @@ def _service_points_of_meters(database: Database, scope: Scope, site_id: int) ->
         }
 
 
-def _still_signed_in(database: Database, token: str) -> bool:
+def _may_still_see(database: Database, token: str, opened: Scope) -> bool:
+    """Tell whether the session goes on, in the same organization and with the permission the stream asks for."""
     try:
-        return scope_of(database, token) is not None
+        now = scope_of(database, token)
+        return now is not None and now.organization_id == opened.organization_id and now.allows(PERMISSION)
     except (DemeterError, SQLAlchemyError):
         return True  # the database is away, not the session; the next quiet moment asks again

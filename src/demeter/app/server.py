@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
@@ -18,6 +19,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 import demeter
+from demeter import metering
 from demeter.app import live, problems, static_files
 from demeter.app.description import describe
 from demeter.app.guard import Guard
@@ -37,6 +39,7 @@ from demeter.metering import api as metering_api
 from demeter.metering.api.access import FrameAccess, OpensFrames
 from demeter.runtime.database import Database, Scope, UnitOfWork
 
+READ_FAILURE_AFTER = metering.Policy().offline_after
 THREADS = 16  # requests worked on at once: as many as the pool of one database role has connections
 DOCS = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Demeter API</title>
@@ -90,12 +93,16 @@ def health(request: Request, database: AppDatabase) -> Response:
 
 
 def create_app(
-    database: Database, *, static: Path = static_files.STATIC, frame_access: OpensFrames | None = None
+    database: Database,
+    *,
+    static: Path = static_files.STATIC,
+    frame_access: OpensFrames | None = None,
+    read_failure_after: timedelta = READ_FAILURE_AFTER,
 ) -> FastAPI:
     """Return the application on ``database``.
 
     ``static`` is where the UI was built to. ``frame_access`` gives the proof what opens raw frames; without it
-    everything but ``explain`` answers.
+    everything but ``explain`` answers. ``read_failure_after``: silence that makes a meter a read failure.
     """
     app = FastAPI(
         title="Demeter",
@@ -108,6 +115,7 @@ def create_app(
     )
     app.state.database = database
     app.state.frame_access = frame_access
+    app.state.read_failure_after = read_failure_after
     app.state.login_limiter = LoginLimiter(database.clock)
     app.state.live = live.Hub(database)
     for router in (
@@ -177,7 +185,8 @@ def serve(wiring: Wiring) -> None:
 
     settings = wiring.settings
     end_with_parent()
-    app = create_app(wiring.database, frame_access=frame_access)
+    after = timedelta(hours=settings.read_failure_after_h)
+    app = create_app(wiring.database, frame_access=frame_access, read_failure_after=after)
     with listening_socket(settings.http_host, settings.http_port) as listening:
         web_server(app, host=settings.http_host, port=settings.http_port).run(sockets=[listening])
 

@@ -87,6 +87,15 @@ def service_point_of(work: UnitOfWork, label: str, commodity: Commodity, site_id
     return _only(found, f"{commodity.value} service point {label}")
 
 
+def meter_with_serial(work: UnitOfWork, serial: str) -> Meter:
+    """Return the meter with this serial; serials are unique in an organization.
+
+    Raises:
+        NotFound: no such meter in the scope.
+    """
+    return _only(store.meters(work, "WHERE serial = %s", (serial,)), f"meter {serial!r}")
+
+
 def meters(work: UnitOfWork, site_id: int) -> list[Meter]:
     """Return a site's meters, by serial."""
     return store.meters(work, "WHERE site_id = %s", (site_id,))
@@ -223,24 +232,36 @@ def install(
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A meter exchange: both reads in base units, taken at the aware instant ``at``."""
+    """A meter exchange: both reads in base units, taken at the aware instant ``at``.
+
+    ``multiplier`` of the new installation, as numerator and denominator; None: the present installation's.
+    """
 
     at: datetime
     closing_read: Decimal
     new_meter_id: int
     opening_read: Decimal
     reason: str
+    multiplier: tuple[int, int] | None = None
 
 
 def exchange_meter(work: UnitOfWork, point: ServicePoint, exchange: Exchange) -> int:
     """End the present installation and begin the next at the same instant; return the new installation's id.
 
     Raises:
-        Conflict: nothing is installed there, or it began after ``exchange.at``.
+        Conflict: nothing is installed there, it began after ``exchange.at``, or the new meter is installed elsewhere.
+        NotFound: no such meter in the scope.
+        Invalid: the new meter measures another commodity or stands on another site; ``exchange.at`` is ahead; a
+            multiplier that is not positive.
     """
+    new = meter(work, exchange.new_meter_id)
+    _check_exchange(work, point, exchange, new)
     present = [i for i in installations_at(work, point.id) if i.ends_at is None]
     if not present or present[0].starts_at >= exchange.at:
         raise Conflict(f"no meter was installed at {point.label} at {exchange.at.isoformat()}")
+    if present[0].meter_id == new.id:
+        raise Conflict(f"meter {new.serial} is installed there already", hint="Name the meter that took its place.")
+    multiplier = exchange.multiplier or (present[0].multiplier_num, present[0].multiplier_den)
     store.end_installation(work, present[0].id, exchange.at, exchange.closing_read)
     work.audit(
         "meter.exchange",
@@ -251,10 +272,23 @@ def exchange_meter(work: UnitOfWork, point: ServicePoint, exchange: Exchange) ->
             "closing_read": str(exchange.closing_read),
             "new_meter": exchange.new_meter_id,
             "opening_read": str(exchange.opening_read),
+            "multiplier": f"{multiplier[0]}/{multiplier[1]}",
             "reason": exchange.reason,
         },
     )
-    return install(work, point, exchange.new_meter_id, exchange.at, opening_read=exchange.opening_read)
+    return install(work, point, new.id, exchange.at, opening_read=exchange.opening_read, multiplier=multiplier)
+
+
+def _check_exchange(work: UnitOfWork, point: ServicePoint, exchange: Exchange, new: Meter) -> None:
+    if (new.commodity, new.site_id) != (point.commodity, point.site_id):
+        raise Invalid(
+            f"meter {new.serial} is a {new.commodity.value} meter of site {new.site_id}",
+            hint=f"{point.label} takes a {point.commodity.value} meter of site {point.site_id}.",
+        )
+    if exchange.at > work.now():
+        raise Invalid(f"an exchange at {exchange.at.isoformat()} has not happened yet", hint="Enter it afterwards.")
+    if min(exchange.closing_read, exchange.opening_read) < 0 or min(exchange.multiplier or (1, 1)) < 1:
+        raise Invalid("reads must not be negative, and a multiplier must be positive")
 
 
 def _only(found: list[T], what: str) -> T:

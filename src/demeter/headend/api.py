@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from demeter import estate
 from demeter.headend import model, service
 from demeter.headend.model import Purpose, ReadRequest, RequestState
 from demeter.identity.api import REFUSALS, AppDatabase, Id, IdPath, Instant, Wire, authorize
+from demeter.kernel import day_start
 from demeter.runtime.database import Database, Scope
 
-STALE_AFTER = timedelta(hours=24)
 LONGEST_WAIT_S = 60.0
 LOOK_EVERY_S = 0.25
 
@@ -39,17 +39,19 @@ class MeterRow(Wire):
     role: Literal["unit", "bulk", "common"] | None
     last_read_at: Instant | None = Field(description="When a session with it last succeeded.")
     last_measured_at: Instant | None = Field(description="Stamp of its newest interval reading.")
-    reads_due: int = Field(description="Interval readings of the site's present day that should be here by now.")
-    reads_received: int = Field(description="How many of the day's interval readings are here.")
+    reads_due: int = Field(description="Interval readings since ``counted_from`` that should be here by now.")
+    reads_received: int = Field(description="How many of these interval readings are here.")
     last_failure: FailureAnswer | None
     state: Literal["live", "late", "stale", "never"] = Field(
-        description="late: readings are missing; stale: none for 24 hours; never: none ever."
+        description="late: readings are missing; stale: none for ``stale_after_h`` hours; never: none ever."
     )
 
 
 class MetersAnswer(Wire):
     """The meters of a site that a driver reads."""
 
+    counted_from: Instant = Field(description="The site's midnight of yesterday: reads are counted since then.")
+    stale_after_h: int = Field(description="Hours without a reading that make a meter stale: a read failure.")
     meters: list[MeterRow]
 
 
@@ -66,11 +68,13 @@ router = APIRouter(prefix="/api", tags=["headend"], responses=REFUSALS)
 
 @router.get("/sites/{site_id}/meters", operation_id="meters")
 def meters(
-    site_id: IdPath, scope: Annotated[Scope, Depends(authorize(service.READ))], database: AppDatabase
+    site_id: IdPath, request: Request, scope: Annotated[Scope, Depends(authorize(service.READ))], database: AppDatabase
 ) -> MetersAnswer:
     """List a site's meters with their last read, reads due and received, and last failure."""
+    stale_after: timedelta = request.app.state.read_failure_after
     with database.unit_of_work(scope) as work:
         now = work.now()
+        zone = estate.site(work, site_id).zone
         rows = service.meter_rows(work, site_id)
         known = {meter.id: meter for meter in estate.meters(work, site_id)}
         points = {point.id: point for point in estate.service_points(work, site_id)}
@@ -79,11 +83,18 @@ def meters(
             for installed in estate.installations(work, site_id)
             if installed.ends_at is None
         }
-    return MetersAnswer(meters=[_row(row, known[row.meter_id], places, now) for row in rows])
+    return MetersAnswer(
+        counted_from=day_start(zone, service.counted_days(zone, now)[0]),
+        stale_after_h=int(stale_after.total_seconds()) // 3600,
+        meters=[_row(row, known[row.meter_id], places, (now, stale_after)) for row in rows],
+    )
 
 
 def _row(
-    row: model.MeterRow, meter: estate.Meter, places: Mapping[int, estate.ServicePoint], now: datetime
+    row: model.MeterRow,
+    meter: estate.Meter,
+    places: Mapping[int, estate.ServicePoint],
+    when: tuple[datetime, timedelta],
 ) -> MeterRow:
     place = places.get(meter.id)
     return MeterRow(
@@ -97,7 +108,7 @@ def _row(
         reads_due=row.due,
         reads_received=row.received,
         last_failure=_failure(row),
-        state=_state(row, now),
+        state=_state(row, *when),
     )
 
 
@@ -108,10 +119,10 @@ def _failure(row: model.MeterRow) -> FailureAnswer | None:
     return FailureAnswer(kind=kind, message=row.last_failure or kind, at=row.last_failure_at)
 
 
-def _state(row: model.MeterRow, now: datetime) -> Literal["live", "late", "stale", "never"]:
+def _state(row: model.MeterRow, now: datetime, stale_after: timedelta) -> Literal["live", "late", "stale", "never"]:
     if row.read_until is None:
         return "never"
-    if now - row.read_until > STALE_AFTER:
+    if now - row.read_until > stale_after:
         return "stale"
     return "live" if row.state == "ok" else "late"
 

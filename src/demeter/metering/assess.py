@@ -17,7 +17,7 @@ from demeter.kernel import Commodity, Invalid, Quality, month_days, month_span
 from demeter.metering.columns import Bools, InstalledMeter, Ints
 from demeter.metering.consumption import Placed, place
 from demeter.metering.index import DAY_S, Rules
-from demeter.metering.leak import LeakEpisode, leaks
+from demeter.metering.leak import LeakEpisode, LeakKind, leaks, over_later
 from demeter.metering.offline import DEFAULT_THRESHOLD, silences
 from demeter.metering.rollup import Total, day_bounds, totals
 
@@ -94,12 +94,14 @@ def _assess(
     last_s = end_s if until is None else min(end_s, int(until.timestamp()))
     threshold_s = int(offline_after.total_seconds())
     silent = _silences(meters, start_s, last_s, threshold_s)
-    found = _leaks(point, zone, month, meters)
+    found = _leaks(point, zone, month, meters, running=until is not None)
     words = _flags(placed, total, found, silent)
     return Assessment(month, last_s, placed, total, days, found, silent, threshold_s, words)
 
 
-def _leaks(point: ServicePoint, zone: str, month: date, meters: Sequence[InstalledMeter]) -> tuple[LeakEpisode, ...]:
+def _leaks(
+    point: ServicePoint, zone: str, month: date, meters: Sequence[InstalledMeter], *, running: bool
+) -> tuple[LeakEpisode, ...]:
     """Judge units' water; a bulk or common meter serves many taps and may flow all day."""
     if point.commodity is not Commodity.WATER or point.role is not PointRole.UNIT:
         return ()
@@ -110,8 +112,27 @@ def _leaks(point: ServicePoint, zone: str, month: date, meters: Sequence[Install
     start_s = int((span.start - LEAK_LEAD).timestamp())
     placed = place(smart, start_s, int(span.end.timestamp()), Rules.of(point.commodity))
     month_s = int(span.start.timestamp())
-    episodes = leaks(placed, night_slots(placed, zone))
-    return tuple(e for e in episodes if e.until_s is None or e.until_s > month_s)
+    episodes = [e for e in leaks(placed, night_slots(placed, zone)) if _reaches(e, month_s, running=running)]
+    if not running and any(_is_open_burst(e) for e in episodes):
+        # the month after tells when it was over; it adds no signal to this one
+        end_s = int(span.end.timestamp())
+        after = place(smart, end_s, end_s + int(LEAK_LEAD.total_seconds()), Rules.of(point.commodity))
+        episodes = [over_later(e, after) if _is_open_burst(e) else e for e in episodes]
+    return tuple(episodes)
+
+
+def _is_open_burst(episode: LeakEpisode) -> bool:
+    return episode.kind is LeakKind.BURST and episode.until_s is None
+
+
+def _reaches(episode: LeakEpisode, month_s: int, *, running: bool) -> bool:
+    """Tell whether an episode of the month or the days before it is one of the month.
+
+    A burst before the month that nothing has closed yet is one only while the month runs, as what may be going on now.
+    """
+    if _is_open_burst(episode) and not running:
+        return episode.flow_end_s > month_s
+    return episode.until_s is None or episode.until_s > month_s
 
 
 def night_slots(placed: Placed, zone: str) -> Bools:

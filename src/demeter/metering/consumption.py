@@ -6,8 +6,10 @@ Rules with worked numbers: docs/algorithms/consumption.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from demeter.kernel import Quality
 from demeter.metering.agreement import Contradiction, contradictions
 from demeter.metering.columns import (
     Bools,
+    ChannelColumns,
     Codes,
     InstalledMeter,
     Ints,
@@ -31,6 +34,8 @@ from demeter.sdk import ReadingKind
 
 DEFAULT_INTERVAL_S = 900
 COARSEST_INTERVAL_S = 3600
+ALONE = 2
+"""So many intervals beyond the finer channels' readings make a coarser channel one that stands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def place(meters: Sequence[InstalledMeter], start_s: int, end_s: int, rules: Rul
     ordered = sorted(meters, key=lambda m: (m.start_s, m.serial))
     here = [m for m in ordered if m.start_s < end_s and (m.end_s is None or m.end_s > start_s)]
     scaler = common_scaler(here)
-    interval_s = grid_interval(here)
+    interval_s = grid_interval(here, (start_s, end_s))
     count = -(-(end_s - start_s) // interval_s)
     amounts, quality = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.uint8)
     for meter in here:
@@ -105,40 +110,134 @@ def place(meters: Sequence[InstalledMeter], start_s: int, end_s: int, rules: Rul
     return replace(placed, contradictions=found)
 
 
-def grid_interval(meters: Sequence[InstalledMeter]) -> int:
-    """Return the slot length in seconds: each meter's finest interval, and of several meters the coarsest.
+def grid_interval(meters: Sequence[InstalledMeter], period: tuple[int, int]) -> int:
+    """Return the slot length in seconds for a period: each meter's own, and of several meters the coarsest.
 
-    Meters with only daily registers or reads by hand get the usual quarter-hour, all of it bridged.
+    A meter's own is that of its finest interval channel; a coarser one counts where it stands alone for a while, before
+    or after the finer ones (the meter's period was changed). Meters with only daily registers or reads by hand get the
+    usual quarter-hour, all of it bridged.
     """
-    finest: list[int] = []
-    for meter in meters:
-        own = [c.reading_type.interval_s for c in meter.of_kind(ReadingKind.INTERVAL)]
-        own = own or [c.reading_type.interval_s for c in meter.of_kind(ReadingKind.REGISTER)]
-        usable = [s for s in own if 0 < s <= COARSEST_INTERVAL_S and COARSEST_INTERVAL_S % s == 0]
-        finest += [min(usable)] if usable else []
-    return max(finest, default=DEFAULT_INTERVAL_S)
+    return max((own for meter in meters if (own := _own_interval(meter, period))), default=DEFAULT_INTERVAL_S)
+
+
+def _own_interval(meter: InstalledMeter, period: tuple[int, int]) -> int:
+    """Return one meter's slot length, 0 where no channel of it has a usable one."""
+    intervals = meter.of_kind(ReadingKind.INTERVAL)
+    periods = {c.reading_type.interval_s for c in intervals or meter.of_kind(ReadingKind.REGISTER)}
+    usable = sorted(s for s in periods if s > 0 and COARSEST_INTERVAL_S % s == 0)
+    if len(usable) < 2 or not intervals:
+        return min(usable, default=0)
+    spans = {s: _span([c for c in intervals if c.reading_type.interval_s == s], period) for s in usable}
+    there = [(s, span) for s, span in spans.items() if span is not None]
+    if not there:
+        return min(usable)
+    own, (first_s, last_s) = there[0]
+    for step_s, (begin_s, end_s) in there[1:]:
+        # more than what a read that is still under way leaves open
+        if begin_s < first_s - ALONE * step_s or end_s > last_s + ALONE * step_s:
+            own = math.lcm(own, step_s)
+            first_s, last_s = min(first_s, begin_s), max(last_s, end_s)
+    return own
+
+
+def _span(channels: Sequence[ChannelColumns], period: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the beginning and end of what channels of one interval show inside a period."""
+    step_s = channels[0].reading_type.interval_s
+    ends = np.concatenate([c.at_s for c in channels])
+    ends = ends[(ends - step_s >= period[0]) & (ends <= period[1])]
+    return (int(ends.min()) - step_s, int(ends.max())) if len(ends) else None
+
+
+@dataclass(slots=True)
+class _Layer:
+    """Amounts int64[n] and qualities uint8[n] (0 missing) on equal stretches; ``step``: the most rounding can hide."""
+
+    amounts: Ints
+    quality: Codes
+    step: int
+
+    def known(self) -> Bools:
+        known: Bools = self.quality != Quality.MISSING
+        return known
 
 
 def _place_intervals(
     meter: InstalledMeter, window: tuple[int, int], scaler: int, grid: tuple[int, int], out: tuple[Ints, Codes]
 ) -> None:
-    """Add one meter's interval readings to the grid in place; a slot needs all the readings that make it up."""
+    """Add one meter's interval readings to the grid in place; a slot needs all the readings that make it up.
+
+    All channels that fit the grid count: a meter whose scaler or period is changed goes on in another channel.
+    """
     start_s, interval_s = grid
     amounts, quality = out
     fitting = [c for c in meter.of_kind(ReadingKind.INTERVAL) if _divides(c.reading_type.interval_s, interval_s)]
-    if not fitting:
-        return
-    channel = min(fitting, key=lambda c: (c.reading_type.interval_s, c.reading_type.scaler, c.reading_type.obis))
-    step_s = channel.reading_type.interval_s
+    by_period: dict[int, list[ChannelColumns]] = {}
+    for channel in sorted(
+        fitting, key=lambda c: (c.reading_type.interval_s, c.reading_type.scaler, c.reading_type.obis)
+    ):
+        by_period.setdefault(channel.reading_type.interval_s, []).append(channel)
+    found: _Layer | None = None
+    for step_s, channels in by_period.items():
+        parts = interval_s // step_s
+        period = (start_s, step_s, len(amounts) * parts)
+        layers = [_layer(meter, channel, window, scaler, period) for channel in channels]
+        whole = _folded(reduce(_joined, layers), parts)
+        found = whole if found is None else _joined(found, whole)
+    if found is not None:
+        known = found.known()
+        amounts[known] += found.amounts[known]
+        quality[known] = found.quality[known]
+
+
+def _layer(
+    meter: InstalledMeter,
+    channel: ChannelColumns,
+    window: tuple[int, int],
+    scaler: int,
+    period: tuple[int, int, int],
+) -> _Layer:
+    """Return one channel on stretches of its own interval: (start, interval, count) of ``period``."""
+    start_s, step_s, count = period
     end, value, code = settle(channel.at_s, channel.values, channel.quality)
     begin = end - step_s
     # a reading off the grid, or cut by the period or an exchange, cannot be placed: registers account for it
     fits = (begin >= window[0]) & (end <= window[1]) & ((begin - start_s) % step_s == 0)
-    slot = (begin[fits] - start_s) // interval_s
-    whole = np.bincount(slot, minlength=len(amounts)) == interval_s // step_s
-    use = whole[slot]
-    np.add.at(amounts, slot[use], scaled(value[fits][use], factor(meter, channel.exponent, scaler)))
-    quality[whole] = worst_at(slot[use], code[fits][use], len(amounts))[whole]
+    at = (begin[fits] - start_s) // step_s
+    step = factor(meter, channel.exponent, scaler)
+    made = _Layer(np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.uint8), step)
+    made.amounts[at], made.quality[at] = scaled(value[fits], step), code[fits]
+    return made
+
+
+def _joined(first: _Layer, second: _Layer) -> _Layer:
+    """Join two channels of one meter: the more trusted reading stands, of two alike the first one's.
+
+    Two that are trusted alike and differ by more than rounding can hide are in doubt: the smaller, suspect.
+    """
+    both = first.known() & second.known()
+    edited = second.quality == Quality.EDITED
+    better = more_trusted(second.quality, first.quality) | (edited & (first.quality == Quality.MEASURED))
+    take = second.known() & (~both | better)
+    apart = np.abs(first.amounts - second.amounts) > max(first.step, second.step)
+    doubt = both & (first.quality == second.quality) & apart
+    amounts = np.where(take, second.amounts, first.amounts)
+    quality = np.where(take, second.quality, first.quality)
+    return _Layer(
+        np.where(doubt, np.minimum(first.amounts, second.amounts), amounts),
+        np.where(doubt, np.uint8(Quality.SUSPECT), quality),
+        max(first.step, second.step),
+    )
+
+
+def _folded(layer: _Layer, parts: int) -> _Layer:
+    """Return a layer on stretches ``parts`` times as long; one is known if all its parts are."""
+    if parts == 1:
+        return layer
+    slot = np.repeat(np.arange(len(layer.amounts) // parts), parts)
+    whole: Bools = np.all(layer.known().reshape(-1, parts), axis=1)
+    quality = np.where(whole, worst_at(slot, layer.quality, len(whole)), np.uint8(Quality.MISSING))
+    amounts = np.where(whole, layer.amounts.reshape(-1, parts).sum(axis=1), 0)
+    return _Layer(amounts, quality, layer.step * parts)
 
 
 def _divides(part_s: int, whole_s: int) -> bool:

@@ -8,7 +8,7 @@ agree is listed; nothing is repaired.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,17 +19,26 @@ from demeter import estate, readings
 from demeter.contracts.usage import UsageStatement
 from demeter.estate import ServicePoint
 from demeter.ingest import CredentialsOf
-from demeter.kernel import DemeterError, Quality, Span, day_span, display, month_span
+from demeter.kernel import DAY, DemeterError, Quality, Span, day_span, display, local_day, month_span
 from demeter.metering.assess import Assessment, assess, window_s
 from demeter.metering.columns import ChannelColumns, settle
 from demeter.metering.gather import Columns, SiteMap, columns_between, installed_meters, site_map
 from demeter.metering.index import Rules
 from demeter.metering.model import MonthUse, Published
 from demeter.metering.offline import DEFAULT_THRESHOLD
+from demeter.metering.proof import (
+    Chain,
+    Difference,
+    ExplainedDay,
+    ExplainedEdit,
+    ExplainedFrame,
+    Explanation,
+    ProofState,
+)
 from demeter.metering.rollup import Total, day_bounds
 from demeter.metering.statements import statement
 from demeter.metering.store import hand_off, use
-from demeter.metering.vee import Finding, validate
+from demeter.metering.vee import validate
 from demeter.metering.views.model import IntervalsView, shown
 from demeter.readings import Channel, JournalFrame, LogEntry
 from demeter.runtime.database import UnitOfWork, audit_broken_at
@@ -40,98 +49,27 @@ LISTED = 20
 """Differing readings listed per channel; the rest is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedFrame:
-    """A raw frame readings of the month came from, by the hash that chains it to the one before."""
-
-    id: int
-    meter_id: int
-    received_at: datetime
-    codec: str
-    sha256: str
-    rows: int
-    covers_start: datetime | None
-    covers_end: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedEdit:
-    """A value that was replaced, in the channel's own steps as exact decimals."""
-
-    channel_id: int
-    at: datetime
-    old: Decimal | None
-    new: Decimal | None
-    old_quality: str
-    new_quality: str
-    who: str
-    why: str
-    logged_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedDay:
-    """A day as kept and as derived again, in kWh or kL; ``frames`` are those that speak of it."""
-
-    day: date
-    consumption: Decimal | None
-    rederived: Decimal | None
-    coverage_ppm: int
-    slots: int
-    matches: bool
-    frames: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where what is kept and what the frames give do not agree."""
-
-    at: str
-    kept: str | None
-    rederived: str | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A meter's hash chain: how many frames, and the first that does not fit."""
-
-    meter: str
-    frames: int
-    whole: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The proof. ``matches``: everything agrees; ``statement`` says so, or what does not, in a sentence."""
-
-    point: ServicePoint
-    month: date
-    matches: bool
-    statement: str
-    consumption: Decimal | None
-    rederived: Decimal | None
-    revision: int | None
-    days: tuple[ExplainedDay, ...]
-    intervals: IntervalsView
-    frames: tuple[ExplainedFrame, ...]
-    edits: tuple[ExplainedEdit, ...]
-    chains: tuple[Chain, ...]
-    findings: tuple[Finding, ...]
-    differences: tuple[Difference, ...]
-
-
 @dataclass(slots=True)
 class _Evidence:
-    """What was gathered from the journal and the log."""
+    """What was gathered from the journal and the log.
+
+    ``behind``: differences that are over when what waits is worked in or published. ``dirty``: readings wait, so all
+    that is computed from readings is behind.
+    """
+
+    dirty: bool = False
 
     frames: list[ExplainedFrame] = field(default_factory=list)
     edits: list[ExplainedEdit] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    behind: list[Difference] = field(default_factory=list)
     columns: dict[int, ChannelColumns] = field(default_factory=dict)
     by_people: int = 0
+
+    def computed(self, found: Iterable[Difference]) -> None:
+        """Take differences of what is computed from readings."""
+        (self.behind if self.dirty else self.differences).extend(found)
 
 
 def explain(
@@ -144,7 +82,7 @@ def explain(
     """Prove a service point's month, given by its first day.
 
     Args:
-        work: the unit of work.
+        work: the unit of work; a snapshot, else what arrives meanwhile looks like a difference.
         service_point_id: whose number.
         month: the first day of the month.
         decoders: by codec name.
@@ -160,7 +98,7 @@ def explain(
     month = month.replace(day=1)
     start_s, end_s = window_s(where.site.zone, month)
     span = Span(datetime.fromtimestamp(start_s, UTC), datetime.fromtimestamp(end_s, UTC))
-    evidence = _Evidence()
+    evidence = _Evidence(dirty=_is_dirty(work, where, point, span))
     for meter_id in sorted({i.meter_id for i in where.installations.get(point.id, ())}):
         _from_journal(work, where, meter_id, span, (decoders, credentials), evidence)
     kept_columns = columns_between(work, where, [point.id], start_s, end_s)
@@ -169,10 +107,17 @@ def explain(
     kept = use.months(work, point.site_id, month=month, service_point_id=point.id)
     threshold = timedelta(seconds=kept[0].offline_after_s) if kept else DEFAULT_THRESHOLD
     again = _assess(work, where, point, month, lambda channel: evidence.columns.get(channel.id), threshold)
-    evidence.differences += _compare_registers(statement(where.site, point, again), kept[0] if kept else None)
+    evidence.computed(_compare_registers(statement(where.site, point, again), kept[0] if kept else None))
     if evidence.by_people and (entry := audit_broken_at(work)) is not None:
         evidence.differences.append(Difference(f"audit entry {entry}", None, None, "the audit trail is broken here"))
     return _explanation(work, where, point, (kept[0].total if kept else None, again), evidence)
+
+
+def _is_dirty(work: UnitOfWork, where: SiteMap, point: ServicePoint, span: Span) -> bool:
+    """Tell whether readings the month depends on wait to be worked in."""
+    zone = where.site.zone
+    first, last = local_day(zone, span.start) - DAY, local_day(zone, span.end) + DAY
+    return readings.is_dirty(work, where.site.id, where.channels_at([point.id]), first, last)
 
 
 def _assess(
@@ -256,6 +201,7 @@ def _edit(channel: Channel, entry: LogEntry) -> ExplainedEdit:
     return ExplainedEdit(
         channel.id,
         entry.at,
+        channel.reading_type.unit,
         exact(entry.old),
         exact(entry.new),
         entry.old_quality.word,
@@ -320,28 +266,32 @@ def _explanation(
 ) -> Explanation:
     site_id, (kept, again) = where.site.id, totals
     published = hand_off.newest_statements(work, site_id, again.month, point.id)
-    differences = list(evidence.differences)
     if kept is None or not _same(kept, again.total):
-        differences.append(_total_difference(f"{again.month:%Y-%m}", kept, again.total, "the month's total"))
+        evidence.computed([_total_difference(f"{again.month:%Y-%m}", kept, again.total, "the month's total")])
     days = _days(work, where, point, again, evidence.frames)
-    differences += [
+    evidence.computed(
         Difference(day.day.isoformat(), _text(day.consumption), _text(day.rederived), "the day's total")
         for day in days
         if not day.matches
-    ]
-    ended = again.placed.end_s <= int(work.now().timestamp())
-    if ended and published:
-        differences += _compare_statement(statement(where.site, point, again), published[0])
-    differences += [
+    )
+    if again.placed.end_s <= int(work.now().timestamp()) and published:
+        made = statement(where.site, point, again)
+        evidence.differences += _compare_document(made.month, published[0])
+        drafted = made.content_hash() in hand_off.draft_hashes(work, site_id, again.month, point.id)
+        (evidence.behind if evidence.dirty or drafted else evidence.differences).extend(
+            _compare_statement(made, published[0])
+        )
+    evidence.differences += [
         Difference(chain.meter, None, None, f"hash chain broken: {chain.reason}")
         for chain in evidence.chains
         if not chain.whole
     ]
+    state = _state(evidence)
     return Explanation(
         point=point,
         month=again.month,
-        matches=not differences,
-        statement=_sentence(point, again, evidence, differences),
+        state=state,
+        statement=_sentence(point, again, evidence, state),
         consumption=shown(kept) if kept else None,
         rederived=shown(again.total),
         revision=published[0].revision if published else None,
@@ -351,8 +301,14 @@ def _explanation(
         edits=tuple(evidence.edits),
         chains=tuple(evidence.chains),
         findings=tuple(validate(again.placed, Rules.of(point.commodity))),
-        differences=tuple(differences),
+        differences=(*evidence.differences, *evidence.behind),
     )
+
+
+def _state(evidence: _Evidence) -> ProofState:
+    if evidence.differences:
+        return ProofState.DIFFERS
+    return ProofState.WAITING if evidence.behind else ProofState.MATCHES
 
 
 def _compare_registers(made: UsageStatement, kept: MonthUse | None) -> Iterator[Difference]:
@@ -364,14 +320,18 @@ def _compare_registers(made: UsageStatement, kept: MonthUse | None) -> Iterator[
             yield Difference(made.month, None if stored is None else str(stored), str(again), detail)
 
 
-def _compare_statement(made: UsageStatement, published: Published) -> Iterator[Difference]:
+def _compare_document(month: str, published: Published) -> Iterator[Difference]:
     revision, given = f"the published revision {published.revision}", published.content_hash
     try:
         told = UsageStatement.from_document(json.loads(published.document)).content_hash()
     except (ValueError, TypeError, KeyError):
         told = None
     if told != given:
-        yield Difference(made.month, given, told, f"the document of {revision} does not give its content hash")
+        yield Difference(month, given, told, f"the document of {revision} does not give its content hash")
+
+
+def _compare_statement(made: UsageStatement, published: Published) -> Iterator[Difference]:
+    revision, given = f"the published revision {published.revision}", published.content_hash
     if made.content_hash() != given:
         detail = f"content hash of {revision}; a newer one is not out yet"
         yield Difference(made.month, given, made.content_hash(), detail)
@@ -433,11 +393,16 @@ def _text(amount: Decimal | None) -> str | None:
     return None if amount is None else format(amount, "f")
 
 
-def _sentence(point: ServicePoint, again: Assessment, evidence: _Evidence, differences: Sequence[Difference]) -> str:
+def _sentence(point: ServicePoint, again: Assessment, evidence: _Evidence, state: ProofState) -> str:
     what = f"{point.label} {point.commodity.value} {again.month:%Y-%m}"
     people = sum(1 for edit in evidence.edits if edit.new_quality == Quality.EDITED.word)
-    if differences:
-        return f"{what}: {len(differences)} differences between what is kept and what the frames give"
+    if state is ProofState.DIFFERS:
+        count = len(evidence.differences) + len(evidence.behind)
+        return f"{what}: {count} differences between what is kept and what the frames give"
+    if state is ProofState.WAITING and evidence.dirty:
+        return f"{what}: readings that came a moment ago are not worked in yet; ask for the proof again in a moment"
+    if state is ProofState.WAITING:
+        return f"{what}: the frames give the next revision of the statement, which is not published yet"
     amount = "nothing is known"
     if again.total.amount is not None:
         unit = point.commodity.display_unit

@@ -1,14 +1,21 @@
-"""Usage statements as JSON and CSV, for the command line and other systems."""
+"""Usage statements as JSON and CSV, for the command line and other systems; whose statement is missing is said."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import Any
 
-from demeter.kernel import display
+from demeter import estate
+from demeter.contracts.usage import UsageStatement
+from demeter.estate import ServicePoint
+from demeter.kernel import display, month_span
+from demeter.metering.model import Published
 from demeter.metering.store import hand_off
 from demeter.runtime.database import UnitOfWork
 
@@ -37,29 +44,106 @@ COLUMNS = (
 DISPLAY_UNIT = {"Wh": "kWh", "L": "kL"}
 
 
-def usage_documents(work: UnitOfWork, site_id: int, month: date) -> list[dict[str, Any]]:
-    """Return the newest published statement of every service point in a month, as ``usage/1`` documents."""
-    found = hand_off.newest_statements(work, site_id, month.replace(day=1))
-    return [json.loads(one.document) for one in found]
+class MissingReason(StrEnum):
+    """Why a service point that had a meter has no statement to hand over."""
+
+    RUNNING = "running"
+    NOT_COMPUTED = "not_computed"
+    NOT_PUBLISHED = "not_published"
+    ALTERED = "altered"
 
 
-def usage_json(work: UnitOfWork, site_id: int, month: date) -> str:
-    """Return the statements of a month as one JSON document."""
-    content = {"month": f"{month:%Y-%m}", "statements": usage_documents(work, site_id, month)}
+MISSING_WORDS: Mapping[MissingReason, str] = {
+    MissingReason.RUNNING: "the month is not over",
+    MissingReason.NOT_COMPUTED: "the month is not computed yet",
+    MissingReason.NOT_PUBLISHED: "its draft is incomplete or still changing",
+    MissingReason.ALTERED: "the stored document does not give its content hash",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A service point that had a meter in the month, and why it has no statement to hand over."""
+
+    point: ServicePoint
+    reason: MissingReason
+
+    def document(self) -> dict[str, str]:
+        """Return it as JSON-ready data."""
+        point = self.point
+        return {
+            "service_point_id": str(point.id),
+            "service_point": point.label,
+            "role": point.role.value,
+            "commodity": point.commodity.value,
+            "reason": self.reason.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HandOff:
+    """What metering hands over for a month: ``usage/1`` documents, and the service points without one."""
+
+    month: date
+    documents: Sequence[dict[str, Any]]
+    missing: Sequence[Missing]
+
+
+def usage(work: UnitOfWork, site_id: int, month: date) -> HandOff:
+    """Return the newest published statement of every service point in a month, and whose is missing.
+
+    Every document is hashed again: one that does not give the content hash it was published with is not handed over.
+
+    Raises:
+        NotFound: no such site in the scope.
+    """
+    month, site = month.replace(day=1), estate.site(work, site_id)
+    span = month_span(site.zone, month.year, month.month)
+    points = {point.id: point for point in estate.service_points(work, site_id)}
+    documents, missing = [], []
+    for one in hand_off.newest_statements(work, site_id, month):
+        document = _sound(one)
+        if document is None:
+            missing.append(Missing(points[one.service_point_id], MissingReason.ALTERED))
+        else:
+            documents.append(document)
+    for point_id, drafted in hand_off.without_statement(work, site_id, month, (span.start, span.end)):
+        reason = MissingReason.NOT_PUBLISHED if drafted else MissingReason.NOT_COMPUTED
+        missing.append(Missing(points[point_id], reason if span.end <= work.now() else MissingReason.RUNNING))
+    return HandOff(month, documents, sorted(missing, key=lambda one: (one.point.label, one.point.commodity.value)))
+
+
+def _sound(published: Published) -> dict[str, Any] | None:
+    """Return the document of a statement, None if it is not what was published."""
+    try:
+        document: dict[str, Any] = json.loads(published.document)
+        told = UsageStatement.from_document(document).content_hash()
+    except (ValueError, TypeError, KeyError):
+        return None
+    return document if told == published.content_hash else None
+
+
+def usage_json(found: HandOff) -> str:
+    """Return a hand-off as one JSON document."""
+    content = {
+        "month": f"{found.month:%Y-%m}",
+        "statements": list(found.documents),
+        "missing": [one.document() for one in found.missing],
+    }
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
 
 
-def usage_rows(work: UnitOfWork, site_id: int, month: date) -> list[dict[str, str]]:
-    """Return the statements of a month as flat rows; consumption and registers in kWh or kL, unknown is empty."""
-    return [_row(document) for document in usage_documents(work, site_id, month)]
+def usage_rows(found: HandOff) -> list[dict[str, str]]:
+    """Return the statements as flat rows; consumption and registers in kWh or kL, unknown is empty."""
+    return [_row(document) for document in found.documents]
 
 
-def usage_csv(work: UnitOfWork, site_id: int, month: date) -> str:
-    """Return the statements of a month as CSV (RFC 4180, comma, UTF-8, header row)."""
+def usage_csv(found: HandOff) -> str:
+    """Return the statements as CSV (RFC 4180, comma, UTF-8, header row); what is missing has no row."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS)
     writer.writeheader()
-    writer.writerows(usage_rows(work, site_id, month))
+    writer.writerows(usage_rows(found))
     return out.getvalue()
 
 

@@ -55,6 +55,7 @@ def check_meters(work: UnitOfWork, where: SiteMap, policy: Policy) -> Checked:
     use.put_flags(work, site_id, raised)
     for flag in cleared:
         use.close_flag(work, site_id, flag, now)
+    use.announce(work, site_id, (flag.service_point_id for flag in (*raised, *cleared)))
     return Checked(len(raised) + len(cleared), frozenset(waiting))
 
 

@@ -7,7 +7,7 @@ no more than the meter's resolution. Worked numbers: docs/algorithms/leak.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -41,6 +41,7 @@ class LeakRules:
 class LeakEpisode:
     """One leak signal: flow ``since_s``, signalled at ``raised_s``, over at ``until_s`` (None: still open).
 
+    ``flow_end_s``: the end of the last slot that shows the flow, whether it is over or not.
     ``evidence`` is JSON-ready; rates are exact decimals in litres per hour, as text.
     """
 
@@ -48,6 +49,7 @@ class LeakEpisode:
     since_s: int
     raised_s: int
     until_s: int | None
+    flow_end_s: int
     evidence: Mapping[str, object]
 
 
@@ -139,15 +141,13 @@ def _episode(placed: Placed, night: Bools, hours: _Hours, flow: tuple[int, int],
     start, step = placed.start_s, placed.interval_s
     raised = start + (window + width) * step
     until = start + cleared_slot * step if cleared_slot else None
-    return LeakEpisode(LeakKind.CONTINUOUS, start + first * step, raised, until, evidence)
+    return LeakEpisode(LeakKind.CONTINUOUS, start + first * step, raised, until, start + stop * step, evidence)
 
 
 def _bursts(placed: Placed, rules: LeakRules) -> list[LeakEpisode]:
     if rules.burst_per_hour <= 0:
         return []
-    # flow per slot above which a slot is fast, compared without division: amount x 3600 > rate x interval
-    rate = rules.burst_per_hour * 10 ** max(-placed.scaler, 0) // 10 ** max(placed.scaler, 0)
-    fast = placed.known() & (placed.amounts * HOUR_S > rate * placed.interval_s)
+    fast = _fast(placed, rules)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], fast.astype(np.int8), [0]])))
     episodes = []
     for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
@@ -161,11 +161,30 @@ def _bursts(placed: Placed, rules: LeakRules) -> list[LeakEpisode]:
             "litres": _litres(int(amounts.sum()), placed.scaler),
             "lowest_litres_per_hour": _litres(int(amounts.min()) * HOUR_S // placed.interval_s, placed.scaler),
         }
-        open_end = stop == placed.slots
-        since, until = placed.start_s + first * placed.interval_s, placed.start_s + stop * placed.interval_s
+        # what is not known is no end: only a known slot can show that the flow is over
+        over = bool(placed.known()[stop:].any())
+        since, end = placed.start_s + first * placed.interval_s, placed.start_s + stop * placed.interval_s
         raised = since + rules.burst_s
-        episodes.append(LeakEpisode(LeakKind.BURST, since, raised, None if open_end else until, evidence))
+        episodes.append(LeakEpisode(LeakKind.BURST, since, raised, end if over else None, end, evidence))
     return episodes
+
+
+def _fast(placed: Placed, rules: LeakRules) -> Bools:
+    # flow per slot above which a slot is fast, compared without division: amount x 3600 > rate x interval
+    rate = rules.burst_per_hour * 10 ** max(-placed.scaler, 0) // 10 ** max(placed.scaler, 0)
+    fast: Bools = placed.known() & (placed.amounts * HOUR_S > rate * placed.interval_s)
+    return fast
+
+
+def over_later(burst: LeakEpisode, after: Placed, rules: LeakRules | None = None) -> LeakEpisode:
+    """Return an open burst as the slots ``after`` its period show it: over, where one of them is known and not fast."""
+    fast = _fast(after, rules or LeakRules())
+    run = int(np.argmin(fast)) if not fast.all() else after.slots
+    if burst.flow_end_s < after.start_s:
+        run = 0  # something between them is unknown: what flows after it is another episode
+    if not after.known()[run:].any():
+        return burst
+    return replace(burst, until_s=burst.flow_end_s + run * after.interval_s)
 
 
 def _iso(placed: Placed, slot: int) -> str:

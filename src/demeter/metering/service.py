@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from demeter import estate, readings
 from demeter.contracts.usage import TOPIC, UsageStatement, canonical
 from demeter.kernel import Commodity, local_day, month_span
-from demeter.metering.assess import MARGIN, Assessment, assess
+from demeter.metering.assess import LEAK_LEAD, MARGIN, Assessment, assess
 from demeter.metering.evidence import computed_flags
 from demeter.metering.failures import check_meters
 from demeter.metering.gather import SiteMap, installed_meters, month_columns, site_map
@@ -73,6 +73,7 @@ def refresh_dirty(work: UnitOfWork, policy: Policy | None = None, limit: int = 1
         where = site_map(work, site_id)
         touched = touched_targets(where, entries, local_day(where.site.zone, work.now()))
         compute(work, where, touched, policy)
+        use.announce(work, site_id, (point for point, _ in touched))
         if {flag.service_point_id for flag in use.flags(work, site_id, alarms=True)} & {point for point, _ in touched}:
             check_meters(work, where, policy or Policy())
         targets += len(touched)
@@ -94,10 +95,13 @@ def touched_targets(where: SiteMap, entries: Iterable[Dirty], today: date) -> se
 
 
 def _months(where: SiteMap, point_id: int, entry: Dirty) -> list[date]:
-    """Return the months a change may touch: a midnight belongs to two days, reads by hand and leaks reach further."""
+    """Return the months a change may touch: a midnight belongs to two days, reads by hand and leaks reach further.
+
+    Leaks reach both ways: into the month after by its lead-in, and into the month before, whose last burst they end.
+    """
     before, after = timedelta(days=1), timedelta(0)
     if where.points[point_id].commodity is Commodity.WATER:
-        after = timedelta(days=2)
+        before, after = LEAK_LEAD + timedelta(days=1), LEAK_LEAD
     if any(channel.reading_type.interval_s == 0 for channel in where.channels_at([point_id])):
         before, after = MARGIN + timedelta(days=1), MARGIN + timedelta(days=1)
     month, last = (entry.first_day - before).replace(day=1), entry.last_day + after
@@ -199,6 +203,7 @@ def publish_due(work: UnitOfWork, policy: Policy | None = None, limit: int = 1_0
             _publish(work, site.id, draft, before.get((draft.service_point_id, draft.month)))
         if due:
             hand_off.drop_settled(work, site.id)
+            use.announce(work, site.id, (draft.service_point_id for draft in due))
         count += len(due)
     return count
 

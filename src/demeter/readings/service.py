@@ -161,6 +161,11 @@ def count_dirty(work: UnitOfWork) -> int:
     return channel_store.count_dirty(work.raw)
 
 
+def is_dirty(work: UnitOfWork, site_id: int, of: Iterable[Channel], first: date, last: date) -> bool:
+    """Tell whether a change of these channels between two days (both included) is still to be worked in."""
+    return channel_store.is_dirty(work.raw, site_id, [one.id for one in of], first, last)
+
+
 def clear_dirty(work: UnitOfWork, taken: Sequence[Dirty]) -> None:
     """Forget claimed entries."""
     channel_store.clear_dirty(work.raw, taken)

@@ -44,10 +44,12 @@ class Serving:
 
 
 @contextmanager
-def serve(database: Database, static: Path = STATIC, frame_access: OpensFrames | None = None) -> Iterator[Serving]:
+def serve(
+    database: Database, static: Path = STATIC, frame_access: OpensFrames | None = None, **options: timedelta
+) -> Iterator[Serving]:
     """Run the application on a free port until the context ends; it must then stop by itself."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = web_server(create_app(database, static=static, frame_access=frame_access))
+    server = web_server(create_app(database, static=static, frame_access=frame_access, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import httpx
 import pytest
 
 from demeter.app import live
-from demeter.runtime.database import Database, Role
+from demeter.metering.store import use
+from demeter.runtime.database import Database, Role, Scope
 from tests.integration.api.make import Serving, Society
 
 AT = "2025-01-01T00:15:00+00:00"
@@ -113,6 +115,37 @@ def test_a_stream_ends_soon_after_its_session_even_while_readings_come(
     with listening(admin, society.site_id) as events:
         with database.connect(Role.OWNER, autocommit=True) as connection:
             connection.execute("DELETE FROM identity.session")
+        received = []
+        while not received or received[-1] != "end":
+            notify(database, society)
+            received.append(events.get(timeout=5)[0])
+            assert len(received) < 1000
+
+
+def test_service_points_computed_anew_are_told_when_that_is_committed(
+    admin: httpx.Client, serving: Serving, database: Database, society: Society, neighbours: Society
+):
+    ready(serving)
+    with listening(admin, society.site_id) as events:
+        for one in (neighbours, society):
+            with database.unit_of_work(Scope.system(one.organization_id, "test")) as work:
+                use.announce(work, one.site_id, [one.service_point_id])
+        assert events.get(timeout=5) == ("usage", {"service_point_ids": [str(society.service_point_id)]})
+        with contextlib.suppress(RuntimeError), database.unit_of_work(Scope.system(1, "test")) as work:
+            use.announce(work, society.site_id, [society.service_point_id])
+            raise RuntimeError  # rolled back: nothing is told
+        notify(database, society)
+        assert events.get(timeout=5)[0] == "reading"
+
+
+def test_a_stream_ends_soon_after_the_role_that_may_see_it(
+    admin: httpx.Client, serving: Serving, database: Database, society: Society, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.3)
+    ready(serving)
+    with listening(admin, society.site_id) as events:
+        with database.connect(Role.OWNER, autocommit=True) as connection:
+            connection.execute("UPDATE identity.user_account SET role = 'resident' WHERE email = %s", (society.email,))
         received = []
         while not received or received[-1] != "end":
             notify(database, society)

@@ -86,7 +86,7 @@ def test_the_units_page_says_what_was_used_and_where_the_reading_goes(tower: Tow
     assert flat["last_read_at"] == tower.span.end.isoformat()
     legacy = next(row for row in page["rows"] if row["unit"] == "B-0101")
     assert (legacy["consumption"], legacy["flag"]["code"]) == (None, "no_readings")
-    assert page["summary"]["units"] == 2
+    assert (page["summary"]["units"], page["summary"]["no_readings"], page["summary"]["partial"]) == (2, 1, 0)
 
 
 def test_the_unit_page_shows_total_meters_and_channels(tower: Tower):
@@ -95,6 +95,7 @@ def test_the_unit_page_shows_total_meters_and_channels(tower: Tower):
     assert page["total"]["consumption"] == "312.000"
     assert page["meters"][0]["from"] == (tower.span.start - timedelta(days=1)).isoformat()
     assert page["meters"][0]["to"] is None
+    assert [flag["code"] for flag in page["flags"]] == ["normal"]
     assert page["channels"][0] == {
         "id": page["channels"][0]["id"],
         "meter_id": page["meters"][0]["id"],
@@ -127,16 +128,16 @@ def test_days_and_months_add_up(tower: Tower):
 def test_usage_statements_are_sent_as_they_were_published(tower: Tower):
     answer = tower.get(f"/api/sites/{tower.site.site_id}/usage", month=MONTH)
     with tower.site.work() as work:
-        assert answer == {
-            "month": MONTH,
-            "statements": metering.usage_documents(work, tower.site.site_id, date(2026, 3, 1)),
-        }
+        found = metering.usage(work, tower.site.site_id, date(2026, 3, 1))
+    assert (answer["month"], answer["statements"]) == (MONTH, list(found.documents))
+    (missing,) = answer["missing"]
+    assert (missing["service_point"], missing["commodity"], missing["reason"]) == ("B-0101", "water", "not_computed")
     assert [statement["schema"] for statement in answer["statements"]] == ["usage/1"]
 
 
 def test_a_month_is_proved_from_its_raw_frames(tower: Tower):
     proof = tower.at(tower.flat, "/explain", month=MONTH)
-    assert (proof["matches"], proof["differences"]) == (True, [])
+    assert (proof["state"], proof["matches"], proof["differences"]) == ("matches", True, [])
     assert (proof["consumption"], proof["rederived"]) == ("312.000", "312.000")
     assert len(proof["frames"]) == 31
     assert all(len(frame["sha256"]) == 64 for frame in proof["frames"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
-from demeter import identity
+from demeter import estate, identity
 from demeter.headend import api as headend_api
+from demeter.kernel import day_start, local_day
 from demeter.runtime.database import Database
-from tests.integration.api.make import PASSWORD, WRITE, Serving, Society, sign_in
+from tests.integration.api.make import PASSWORD, WRITE, Serving, Society, serve, sign_in
 from tests.integration.drivers.peer import electricity_meter, listening
 from tests.integration.headend.rig import QUIET, Rig, eventually, last_quarter, make_rig, running
 
@@ -23,11 +25,11 @@ def rig(database: Database) -> Rig:
 
 
 @contextmanager
-def operator(rig: Rig, serving: Serving) -> Iterator[httpx.Client]:
+def operator(rig: Rig, serving: Serving, name: str = "operator") -> Iterator[httpx.Client]:
     with rig.database.unit_of_work(rig.scope) as work:
-        identity.create_user(work, "operator@one.example", "Operator", "operator", PASSWORD)
+        identity.create_user(work, f"{name}@one.example", "Operator", "operator", PASSWORD)
     with httpx.Client(base_url=serving.address, timeout=30) as client:
-        assert sign_in(client, "operator@one.example").status_code == 200
+        assert sign_in(client, f"{name}@one.example").status_code == 200
         yield client
 
 
@@ -55,9 +57,22 @@ def test_a_meter_goes_from_never_read_to_live_and_a_read_on_demand_is_answered_w
         assert "read" in answer["message"]
         assert (after["state"], after["serial"], after["commodity"]) == ("live", "PEER-1", "electricity")
         assert after["last_measured_at"] == last_quarter().isoformat()
+        with serve(rig.database, read_failure_after=timedelta(0)) as strict, operator(rig, strict, "strict") as other:
+            assert row_of(other, rig)["state"] == "stale"
 
     with operator(rig, serving) as client:
         asyncio.run(story(client))
+
+
+def test_the_page_says_since_when_reads_are_counted_and_when_a_meter_is_stale(rig: Rig):
+    after = timedelta(hours=36)
+    with serve(rig.database, read_failure_after=after) as serving, operator(rig, serving) as client:
+        page = client.get(f"/api/sites/{rig.site_id}/meters").json()
+    with rig.database.unit_of_work(rig.scope) as work:
+        zone = estate.site(work, rig.site_id).zone
+        yesterday = local_day(zone, work.now()) - timedelta(days=1)
+    assert datetime.fromisoformat(page["counted_from"]) == day_start(zone, yesterday)
+    assert page["stale_after_h"] == 36
 
 
 def test_a_meter_that_does_not_answer_says_so_in_words(rig: Rig, serving: Serving):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -14,7 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from demeter import estate, identity
-from demeter.app.cli import data, output, root, serving  # noqa: F401 - data and serving register their commands
+from demeter.app.cli import data, exchange, output, root, serving  # noqa: F401 - these register their commands
 from demeter.kernel import Commodity, Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
 from demeter.runtime.database import Database, Scope
 from demeter.runtime.secrets import MasterKey
@@ -140,6 +141,72 @@ def test_usage_is_exported_as_csv_and_json(environment: dict[str, str], society:
     assert demeter(environment, "usage", "export", "--month", "2026-10").stdout.startswith("site,service_point,")
     document = json.loads(demeter(environment, "usage", "export", "--month", "2026-10", "--format", "json").stdout)
     assert (document["month"], document["statements"]) == ("2026-10", [])
+
+
+def test_a_hand_off_without_everybody_ends_as_partial_and_names_who_is_missing(
+    environment: dict[str, str], society: Scope, database: Database
+) -> None:
+    with database.unit_of_work(society) as work:
+        month = f"{work.now():%Y-%m}"
+    for form in ("csv", "json"):
+        result = demeter(environment, "usage", "export", "--month", month, "--format", form)
+        assert result.exit_code == 7
+        assert "A-1204 (water): the month is not over" in result.stderr
+        assert "A-1204 (water)" not in result.stdout
+    assert json.loads(result.stdout)["missing"][0]["reason"] == "running"
+    assert demeter(environment, "usage", "export", "--month", "2019-01").exit_code == 0
+
+
+def exchanged(environment: dict[str, str], *words: str, **changed: str) -> Result:
+    given = {
+        "unit": "A-1204",
+        "commodity": "water",
+        "at": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
+        "closing": "123.456",
+        "new-meter": "W-2",
+        "opening": "0.5",
+        "reason": "stuck register",
+        **changed,
+    }
+    options = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+    return demeter(environment, "meter", "exchange", *options, *words)
+
+
+def test_a_meter_exchange_is_entered_once_and_can_be_tried_first(
+    environment: dict[str, str], society: Scope, database: Database
+) -> None:
+    def installed() -> list[estate.Installation]:
+        with database.unit_of_work(society) as work:
+            return estate.installations(work, estate.sites(work)[0].id)
+
+    with database.unit_of_work(society) as work:
+        plan = estate.MeterPlan("W-2", Commodity.WATER, "dlms", work.now() - timedelta(days=3))
+        estate.create_meter(work, estate.sites(work)[0].id, plan)
+    tried = exchanged(environment, "--dry-run", "--json")
+    assert (tried.exit_code, json.loads(tried.stdout)["installation_id"], len(installed())) == (0, None, 1)
+    assert exchanged(environment, multiplier="25/2").exit_code == 0
+    old, new = installed()
+    assert (old.closing_read, new.opening_read, new.starts_at) == (Decimal(123_456), Decimal(500), old.ends_at)
+    assert (new.multiplier_num, new.multiplier_den) == (25, 2)
+    assert exchanged(environment).exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "hint"),
+    [
+        ({"at": "2026-10-15"}, 5, "+05:30"),
+        ({"closing": "many"}, 5, "1234.567"),
+        ({"multiplier": "1/0"}, 5, "25/2"),
+        ({"new-meter": "W-9"}, 3, "W-9"),
+        ({"unit": "Z-1"}, 3, "Z-1"),
+    ],
+)
+def test_slips_in_a_meter_exchange_are_told(
+    environment: dict[str, str], society: Scope, changed: dict[str, str], code: int, hint: str
+) -> None:
+    with_meter = {"new-meter": "W-1", **changed}
+    result = exchanged(environment, **with_meter)
+    assert (result.exit_code, hint in result.stderr) == (code, True), result.output
 
 
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(environment: dict[str, str], society: Scope) -> None:

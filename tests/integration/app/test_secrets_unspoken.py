@@ -140,7 +140,7 @@ def test_no_secret_is_spoken_while_all_of_them_are_used(
     metering.refresh(database)
     answers = ask_over_http(rig)
     with database.unit_of_work(rig.scope) as work:
-        export = metering.usage_json(work, rig.site_id, work.now().date().replace(day=1)).encode()
+        export = metering.usage_json(metering.usage(work, rig.site_id, work.now().date().replace(day=1))).encode()
     out, err = capfd.readouterr()
     told = {
         "logs": caplog.text.encode(),

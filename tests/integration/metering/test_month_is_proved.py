@@ -8,6 +8,7 @@ import pytest
 
 from demeter import metering, readings
 from demeter.kernel import Commodity, Denied, Quality, month_span
+from demeter.metering import ProofState
 from demeter.runtime.database import Role, Scope
 from demeter.sdk import Credentials
 from tests.integration.metering import rig
@@ -113,3 +114,65 @@ def test_a_month_without_installation_is_explained_as_nothing(site):
     with site.work() as work:
         found = metering.explain(work, point.id, MARCH - timedelta(days=40), {}, lambda *_: Credentials({}))
     assert (found.consumption, found.rederived) == (None, None)
+
+
+def test_readings_that_are_not_worked_in_yet_are_no_mismatch(site, point):
+    with site.work() as work:
+        (channel,) = readings.channels(work, site.site_id)
+        at_s = int(month_span(site.zone, 2026, 3).end.timestamp())
+        readings.edit(work, channel, at_s, 714_140, Quality.EDITED, "the dial was misread")
+    found = proof(site, point)
+    assert (found.state, found.matches, bool(found.differences)) == (ProofState.WAITING, False, True)
+    assert found.statement.endswith("are not worked in yet; ask for the proof again in a moment")
+    assert (found.consumption, found.rederived) == (Decimal("14.136"), Decimal("14.140"))
+    metering.refresh(site.database)
+    assert proof(site, point).matches
+
+
+def test_a_revision_that_is_not_published_yet_is_no_mismatch(site, database):
+    span = month_span(site.zone, 2026, 3)
+    point = site.point("B-0101", Commodity.ELECTRICITY)
+    meter_id = site.meter(point, "E1", span.start)
+    site.deliver(meter_id, {rig.ENERGY: rig.quarters(span.start, [10] * 96 * 20)})
+    metering.refresh(site.database)
+    site.clock.advance(timedelta(minutes=11))
+    metering.refresh(site.database)
+    assert proof(site, point).revision == 1
+    site.deliver(meter_id, {rig.ENERGY: rig.quarters(span.start + timedelta(days=20), [10] * 96)})
+    metering.refresh(site.database)
+    found = proof(site, point)
+    assert (found.state, found.revision) == (ProofState.WAITING, 1)
+    assert found.statement.endswith("the next revision of the statement, which is not published yet")
+    site.clock.advance(timedelta(minutes=11))
+    metering.refresh(site.database)
+    found = proof(site, point)
+    assert (found.matches, found.revision) == (True, 2)
+
+
+def test_waiting_readings_excuse_nothing_else(site, point):
+    site.deliver(1, {rig.VOLUME: [(int(month_span(site.zone, 2026, 3).end.timestamp()) + 900, 714_137)]})
+    with site.database.connect(Role.OWNER) as connection:
+        connection.execute("UPDATE readings.block SET vals[40] = vals[40] + 5 WHERE day = '2026-03-12'")
+    assert proof(site, point).state is ProofState.DIFFERS
+
+
+def test_what_is_committed_while_the_proof_is_made_is_not_seen_by_it(site, point):
+    class Meanwhile(rig.RowDecoder):
+        """Takes in and works in a reading of March while the first frame is decoded."""
+
+        delivered = False
+
+        def decode(self, frame, credentials):
+            if not self.delivered:
+                self.delivered = True
+                with site.work() as work:
+                    (channel,) = readings.channels(work, site.site_id)
+                    at_s = int(month_span(site.zone, 2026, 3).end.timestamp())
+                    readings.edit(work, channel, at_s, 714_140, Quality.EDITED, "the dial was misread")
+                metering.refresh(site.database)
+            return super().decode(frame, credentials)
+
+    with site.database.unit_of_work(site.scope, snapshot=True) as work:
+        found = metering.explain(work, point.id, MARCH, {rig.CODEC: Meanwhile()}, lambda *_: Credentials({}))
+    assert (found.state, found.consumption) == (ProofState.MATCHES, Decimal("14.136"))
+    assert proof(site, point).consumption == Decimal("14.140")

@@ -78,6 +78,16 @@ def test_the_summary_counts_what_needs_a_person(site):
     summary = found.summary
     assert (found.complete, summary.units, summary.meters, summary.meters_due) == (True, 5, 8, 7)
     assert (summary.leaks, summary.read_failures, summary.self_reads, summary.read_today) == (1, 1, 0, 6)
+    assert (summary.no_readings, summary.partial) == (1, 0)  # D-0101 has no number
+
+
+def test_the_page_of_a_service_point_begins_with_the_flag_of_its_row(site):
+    for one in page(site).rows:
+        with site.work() as work:
+            first = views.point_page(work, one.service_point_id, MARCH).flags[0]
+        assert (first.code, first.word, first.detail) == (one.flag.code, one.flag.word, one.flag.detail)
+    codes = {one.flag.code for one in page(site).rows}
+    assert {FlagCode.NORMAL, FlagCode.LEAK, FlagCode.READ_FAILURE, FlagCode.NO_READINGS, FlagCode.RECONCILED} <= codes
 
 
 def test_a_leak_shows_its_evidence_on_the_page_of_its_service_point(site):
@@ -124,6 +134,7 @@ def test_days_months_and_slots_of_a_service_point(site):
     assert len(days) == 31
     assert all(day.consumption == Decimal("10.080") for day in days)
     assert [(m.month, m.consumption) for m in months if m.consumption] == [(MARCH, Decimal("312.480"))]
+    assert [m.quality["measured"].slots for m in months if m.consumption] == [SLOTS]
     assert (slots.values, slots.quality, slots.unit) == ((105,) * 8, (40,) * 8, "Wh")
 
 
@@ -139,10 +150,48 @@ def test_reconciliation_excludes_by_name_and_shares_exactly(site):
     assert [share.unit for share in found.shares] == ["A-1204", "E-0101", "C-0302", "D-0101"]
 
 
+def test_days_before_the_meter_was_installed_are_not_due(site):
+    point = site.point("F-0101", ELECTRICITY)
+    site.meter(point, "E-F", month_span(site.zone, 2026, 3).start + timedelta(days=9, hours=12))
+    with site.work() as work:
+        found = views.days(work, point.id, MARCH)
+    assert [day.due for day in found] == [False] * 9 + [True] * 22
+    assert {day.consumption for day in found} == {None}
+
+
+def common_area(site, label, slots):
+    meter_id = site.meter(
+        site.point(label, ELECTRICITY, PointRole.COMMON), f"E-{label}", month_span(site.zone, 2026, 3).start
+    )
+    if slots:
+        site.deliver(meter_id, {rig.ENERGY: rig.quarters(month_span(site.zone, 2026, 3).start, [10] * slots)})
+    metering.refresh(site.database)
+    metering.watch_offline(site.database)
+    with site.work() as work:
+        return next(b for b in views.reconciliation(work, site.site_id, MARCH) if b.commodity is ELECTRICITY)
+
+
+def test_a_common_meter_without_readings_is_no_zero_in_the_shares(site):
+    found = common_area(site, "Garden", 0)
+    assert (found.by, found.shares, found.common_gaps) == ("", (), ("Garden: no readings",))
+
+
+def test_a_common_meter_known_in_part_is_named_beside_the_shares(site):
+    found = common_area(site, "Garden", SLOTS // 2)
+    assert found.common_gaps == ("Garden: 50 % of the time is known",)
+    assert sum(share.amount for share in found.shares) == Decimal("119.040") + Decimal("14.880")
+
+
+def test_a_common_area_without_a_meter_is_none_of_the_metered_ones(site):
+    site.point("Roof", ELECTRICITY, PointRole.COMMON)
+    found = common_area(site, "Garden", SLOTS)
+    assert (found.common_gaps, len(found.shares)) == ((), 4)
+
+
 def test_usage_is_exported_as_csv_and_json(site):
     with site.work() as work:
-        rows = list(csv.DictReader(io.StringIO(metering.usage_csv(work, site.site_id, MARCH))))
-        content = json.loads(metering.usage_json(work, site.site_id, MARCH))
+        rows = list(csv.DictReader(io.StringIO(metering.usage_csv(metering.usage(work, site.site_id, MARCH)))))
+        content = json.loads(metering.usage_json(metering.usage(work, site.site_id, MARCH)))
     found = {(r["service_point"], r["commodity"]): r for r in rows}
     assert found["A-1204", "electricity"]["consumption"] == "312.480"
     assert found["B-0706", "water"]["flags"] == "leak"

@@ -44,7 +44,9 @@ def flags(site, month):
         page = views.units_page(work, site.site_id, month)
         points = {row.unit: views.point_page(work, row.service_point_id, month) for row in page.rows}
     shown = {row.unit: row.flag.code.value for row in page.rows}
-    return shown, {unit: found.flags for unit, found in points.items() if found.flags}
+    assert {unit: found.flags[0].code.value for unit, found in points.items()} == shown
+    kept = {unit: tuple(f for f in found.flags if f.evidence is not None) for unit, found in points.items()}
+    return shown, {unit: flags for unit, flags in kept.items() if flags}
 
 
 def alarms(site):

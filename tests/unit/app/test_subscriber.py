@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from demeter.app.live import MOST_WAITING, ReadingNotice, Subscriber
+from demeter.app.live import MOST_WAITING, Notice, ReadingNotice, Subscriber, UsageNotice, notices_in
 
 
-def take(subscriber: Subscriber) -> tuple[list[ReadingNotice], bool] | None:
+def take(subscriber: Subscriber) -> tuple[list[Notice], bool] | None:
     return asyncio.run(subscriber.take(0.01))
 
 
@@ -37,3 +37,20 @@ def test_a_closed_stream_ends():
     subscriber = Subscriber(1, 2)
     subscriber.close()
     assert take(subscriber) is None
+
+
+def test_a_service_point_computed_many_times_is_told_once_and_apart_from_its_readings():
+    subscriber = Subscriber(1, 2)
+    payload = '{"organization": 1, "site": 2, "service_points": [3, 4, 3]}'
+    for _ in range(3):
+        for notice in notices_in("demeter_usage", payload):
+            subscriber.offer(notice)
+    subscriber.offer(ReadingNotice(1, 2, 3, "12:00"))
+    told, resync = take(subscriber)
+    assert told == [UsageNotice(1, 2, 4), UsageNotice(1, 2, 3), ReadingNotice(1, 2, 3, "12:00")]
+    assert not resync
+
+
+def test_notifications_that_are_not_ours_tell_nothing():
+    for garbage in ("", "[]", "null", '{"organization": 1, "site": 2}', '{"service_points": [1]}'):
+        assert notices_in("demeter_usage", garbage) == notices_in("demeter_readings", garbage) == []

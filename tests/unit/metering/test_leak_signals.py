@@ -1,9 +1,13 @@
 """The worked numbers of docs/algorithms/leak.md."""
 
+from datetime import UTC, date, datetime
+
 import numpy as np
 import pytest
 
+from demeter.estate import PointRole, ServicePoint
 from demeter.kernel import Commodity, Quality
+from demeter.metering.assess import assess
 from demeter.metering.consumption import place
 from demeter.metering.index import Rules
 from demeter.metering.leak import LeakKind, leaks
@@ -115,3 +119,65 @@ def test_a_quarter_of_an_hour_is_no_burst():
 def test_less_than_a_day_decides_nothing(quality):
     placed = place([meter(channel(LITRE, [START + 900], [5], quality))], START, START + 3600, WATER)
     assert leaks(placed, np.zeros(4, dtype=bool)) == []
+
+
+def test_a_burst_is_open_as_long_as_no_known_slot_follows():
+    # 10:00 to 10:45 of the second day, and what comes after is not known yet
+    amounts = household(2)
+    amounts[96 + 40 : 96 + 43] = 400
+    ahead = range(96 + 43, 2 * 96)
+    (episode,) = signals(amounts, missing=ahead)
+    assert (episode.kind, episode.until_s) == (LeakKind.BURST, None)
+    assert episode.flow_end_s == START + (96 + 43) * 900
+    amounts[96 + 43] = 5
+    (episode,) = signals(amounts, missing=ahead[1:])
+    assert episode.until_s == START + (96 + 43) * 900
+
+
+def test_a_burst_followed_by_a_gap_is_over_once_anything_later_is_known():
+    amounts = household(2)
+    amounts[40:43] = 400
+    (episode,) = signals(amounts, missing=range(43, 60))
+    assert episode.until_s == START + 43 * 900
+
+
+MARCH = date(2026, 3, 1)
+FLAT = ServicePoint(1, 1, 1, "A", 1, PointRole.UNIT, Commodity.WATER, "A-1204")
+MIDNIGHT_OF_APRIL = epoch("2026-04-01T00:00")
+
+
+def month(month, until=None, **readings):
+    """The leak episodes of a month, of a meter with 600 L in the last half-hour of March; ``after``: April's slots."""
+    march = np.concatenate([household(30), [*household(1)[:94], 300, 300]])
+    amounts = np.concatenate([march, readings.get("after", [])]).astype(int)
+    at_s = epoch("2026-03-01T00:00") + 900 * np.arange(1, len(amounts) + 1)
+    keep = (at_s > epoch("2026-03-29T00:00")) | (month == MARCH)
+    return assess(FLAT, "UTC", month, [meter(channel(LITRE, at_s[keep], amounts[keep]))], until)
+
+
+@pytest.mark.parametrize(
+    ("after", "over"),
+    [
+        ([], None),  # nothing is known of April
+        ([5], MIDNIGHT_OF_APRIL),
+        ([400, 5], MIDNIGHT_OF_APRIL + 900),
+        ([400, 400], None),  # it goes on as far as is known
+    ],
+)
+def test_a_burst_at_the_end_of_a_month_is_closed_by_the_days_after_it(after, over):
+    (episode,) = month(MARCH, after=after).leaks
+    assert (episode.since_s, episode.until_s) == (MIDNIGHT_OF_APRIL - 1800, over)
+
+
+def test_the_days_after_a_month_add_no_signal_to_it():
+    found = month(MARCH, after=np.full(96, 400))
+    assert [(e.kind, e.until_s) for e in found.leaks] == [(LeakKind.BURST, None)]
+    assert found.flags == ("leak",)
+
+
+def test_a_burst_before_a_month_shows_in_it_only_while_it_may_be_going_on():
+    april = date(2026, 4, 1)
+    (episode,) = month(april, until=datetime(2026, 4, 1, 1, tzinfo=UTC)).leaks
+    assert (episode.kind, episode.until_s) == (LeakKind.BURST, None)
+    assert month(april).leaks == ()
+    assert month(april, until=datetime(2026, 4, 1, 1, tzinfo=UTC), after=[5]).leaks == ()

@@ -281,7 +281,7 @@ export interface paths {
         };
         /**
          * Usage
-         * @description Return the newest published usage statements of a month, as billing receives them.
+         * @description Return the newest published usage statements of a month, as billing receives them, and whose are missing.
          */
         get: operations["usage"];
         put?: never;
@@ -303,7 +303,9 @@ export interface paths {
          * Stream
          * @description Send ``event: reading`` with ``{meter_id, service_point_id, at}`` for every reading committed at a site.
          *
-         *     ``event: resync`` asks the client to load again what it shows; a comment line keeps the connection open.
+         *     ``event: usage`` with ``{service_point_ids}`` follows when what they used, their flags or their statements were
+         *     computed anew: ask for those then. ``event: resync`` asks the client to load again what it shows; a comment line
+         *     keeps the connection open.
          */
         get: operations["stream"];
         put?: never;
@@ -377,6 +379,11 @@ export interface components {
             coverage: number;
             /** Day */
             day: string;
+            /**
+             * Due
+             * @description Whether a meter was installed on that day; false: nothing is missing.
+             */
+            due: boolean;
             /** Quality */
             quality: {
                 [key: string]: components["schemas"]["QualityAmount"];
@@ -473,6 +480,11 @@ export interface components {
             old: string | null;
             /** Old Quality */
             old_quality: string;
+            /**
+             * Unit
+             * @description Unit of the channel, which ``old`` and ``new`` are in.
+             */
+            unit: string;
             /** Who */
             who: string;
             /** Why */
@@ -531,7 +543,10 @@ export interface components {
             findings: components["schemas"]["Finding"][];
             /** Frames */
             frames: components["schemas"]["ExplainedFrame"][];
-            /** Matches */
+            /**
+             * Matches
+             * @description Whether the state is matches.
+             */
             matches: boolean;
             /**
              * Month
@@ -542,6 +557,12 @@ export interface components {
             rederived: string | null;
             /** Revision */
             revision: number | null;
+            /**
+             * State
+             * @description matches; differs; or waiting: readings or a revision that came a moment ago are not worked in yet.
+             * @enum {string}
+             */
+            state: "matches" | "waiting" | "differs";
             /**
              * Statement
              * @description The finding as a sentence.
@@ -764,12 +785,12 @@ export interface components {
             place: string;
             /**
              * Reads Due
-             * @description Interval readings of the site's present day that should be here by now.
+             * @description Interval readings since ``counted_from`` that should be here by now.
              */
             reads_due: number;
             /**
              * Reads Received
-             * @description How many of the day's interval readings are here.
+             * @description How many of these interval readings are here.
              */
             reads_received: number;
             /** Role */
@@ -778,7 +799,7 @@ export interface components {
             serial: string;
             /**
              * State
-             * @description late: readings are missing; stale: none for 24 hours; never: none ever.
+             * @description late: readings are missing; stale: none for ``stale_after_h`` hours; never: none ever.
              * @enum {string}
              */
             state: "live" | "late" | "stale" | "never";
@@ -788,8 +809,48 @@ export interface components {
          * @description The meters of a site that a driver reads.
          */
         MetersAnswer: {
+            /**
+             * Counted From
+             * Format: date-time
+             * @description The site's midnight of yesterday: reads are counted since then.
+             */
+            counted_from: string;
             /** Meters */
             meters: components["schemas"]["MeterRow"][];
+            /**
+             * Stale After H
+             * @description Hours without a reading that make a meter stale: a read failure.
+             */
+            stale_after_h: number;
+        };
+        /**
+         * MissingStatement
+         * @description A service point with a meter in the month and no statement to hand over.
+         */
+        MissingStatement: {
+            /**
+             * Commodity
+             * @enum {string}
+             */
+            commodity: "electricity" | "water";
+            /**
+             * Reason
+             * @description running: the month is not over; not_computed; not_published: a draft waits to be complete or old enough; altered: the stored document does not give its content hash.
+             * @enum {string}
+             */
+            reason: "running" | "not_computed" | "not_published" | "altered";
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "unit" | "bulk" | "common";
+            /** Service Point */
+            service_point: string;
+            /**
+             * Service Point Id
+             * @description Opaque identifier.
+             */
+            service_point_id: string;
         };
         /**
          * MonthAnswer
@@ -809,6 +870,10 @@ export interface components {
              * @example 2025-01
              */
             month: string;
+            /** Quality */
+            quality: {
+                [key: string]: components["schemas"]["QualityAmount"];
+            };
         };
         /**
          * MonthsAnswer
@@ -923,6 +988,11 @@ export interface components {
             /** Common */
             common: string | null;
             /**
+             * Common Gaps
+             * @description Common meters whose use is not, or not wholly, known, each with why; the shares lack it.
+             */
+            common_gaps: string[];
+            /**
              * Coverage
              * @description Share of the time, so far as it has passed, of which consumption is known.
              */
@@ -946,7 +1016,10 @@ export interface components {
              * @description How the common area is shared out: by floor area, or equal.
              */
             shared_by: string | null;
-            /** Shares */
+            /**
+             * Shares
+             * @description None while a common meter has no number at all.
+             */
             shares: components["schemas"]["Share"][];
             /**
              * Uncertainty
@@ -1094,7 +1167,10 @@ export interface components {
         ServicePointPage: {
             /** Channels */
             channels: components["schemas"]["ChannelAnswer"][];
-            /** Flags */
+            /**
+             * Flags
+             * @description First the one flag that the units page shows for this month, then what else is known of it.
+             */
             flags: components["schemas"]["FlagWithEvidence"][];
             /** Meters */
             meters: components["schemas"]["InstalledMeter"][];
@@ -1306,6 +1382,16 @@ export interface components {
              * @description Meters that are read by a schedule.
              */
             meters_due: number;
+            /**
+             * No Readings
+             * @description Rows without a number: nothing is known, or it cannot be computed.
+             */
+            no_readings: number;
+            /**
+             * Partial
+             * @description Rows with a number for a part of the time only.
+             */
+            partial: number;
             /** Read Failures */
             read_failures: number;
             /**
@@ -1325,9 +1411,11 @@ export interface components {
         };
         /**
          * UsageAnswer
-         * @description The newest statement of every service point of a site for one month.
+         * @description The newest statement of every service point of a site for one month, and whose statement is missing.
          */
         UsageAnswer: {
+            /** Missing */
+            missing: components["schemas"]["MissingStatement"][];
             /**
              * Month
              * @example 2025-01

@@ -34,11 +34,13 @@ OrganizationOption = Annotated[str, typer.Option("--organization", help="Needed 
 
 
 @contextmanager
-def working(context: typer.Context, organization: str = "") -> Iterator[tuple[Wiring, UnitOfWork]]:
+def working(
+    context: typer.Context, organization: str = "", *, snapshot: bool = False
+) -> Iterator[tuple[Wiring, UnitOfWork]]:
     """Open the installation and a unit of work as the machine's owner, in the one (or named) organization."""
     with opened(context.obj) as wiring:
         scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
-        with wiring.database.unit_of_work(scope) as work:
+        with wiring.database.unit_of_work(scope, snapshot=snapshot) as work:
             yield wiring, work
 
 
@@ -122,14 +124,22 @@ def usage_export(
     file_format: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
     organization: OrganizationOption = "",
 ) -> None:
-    """Print the usage statements of a site's month: what metering hands to billing. No money in it, ever."""
+    """Print the usage statements of a site's month: what metering hands to billing. No money in it, ever.
+
+    Exit code 7 where service points are without a statement; stderr names them, JSON has them under ``missing``.
+    """
     if file_format not in {"csv", "json"}:
         raise Invalid(f"unknown format {file_format!r}", hint="Use --format csv or --format json.")
     first_day = month_first(month)
     with working(context, organization) as (_, work):
         place = _site(work, site)
-        export = metering.usage_csv if file_format == "csv" else metering.usage_json
-        sys.stdout.write(export(work, place.id, first_day))
+        found = metering.usage(work, place.id, first_day)
+    sys.stdout.write((metering.usage_csv if file_format == "csv" else metering.usage_json)(found))
+    if found.missing:
+        output.say(f"Partial: {len(found.missing)} service points have no statement of {month}:")
+        for one in found.missing:
+            output.say(f"  {one.point.label} ({one.point.commodity.value}): {metering.MISSING_WORDS[one.reason]}")
+        raise typer.Exit(output.PARTIAL)
 
 
 def month_first(text: str) -> date:
@@ -160,7 +170,7 @@ def explain(
 ) -> None:
     """Prove a month's number: walk from it to days, intervals, edits and raw frames, and derive it again from those."""
     first_day = month_first(month)
-    with working(context, organization) as (wiring, work):
+    with working(context, organization, snapshot=True) as (wiring, work):
         place = _site(work, site) if site else None
         point = estate.service_point_of(work, unit, commodity, place.id if place else None)
         keys = keys_of_meters(wiring.secrets, work)
@@ -170,7 +180,7 @@ def explain(
     else:
         sys.stdout.write(explanation_text(explanation))
     if not explanation.matches:
-        raise typer.Exit(1)
+        raise typer.Exit(output.PARTIAL if explanation.state is metering.ProofState.WAITING else 1)
 
 
 @user_app.command("add")

@@ -1,7 +1,8 @@
 """How commands speak: data to stdout, messages to stderr, documented exit codes.
 
 Exit codes: 0 ok · 1 failure (doctor: a line says fail; explain: something does not match) · 2 usage · 3 not found ·
-4 not allowed · 5 conflict or invalid (also: it runs already, its port is taken) · 6 unreachable · 130 interrupted.
+4 not allowed · 5 conflict or invalid (also: it runs already, its port is taken) · 6 unreachable ·
+7 partial (usage export: statements are missing; explain: readings are not worked in yet) · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (DemeterError, 1),
     (OSError, 1),
 )
+PARTIAL = 7
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -40,10 +40,10 @@ from demeter.metering.api.models import (
     UnitsSummary,
     VerdictCode,
 )
-from demeter.metering.explain import ExplainedDay as DayProof
-from demeter.metering.explain import ExplainedEdit as EditProof
-from demeter.metering.explain import ExplainedFrame as FrameProof
-from demeter.metering.explain import Explanation as MonthProof
+from demeter.metering.proof import ExplainedDay as DayProof
+from demeter.metering.proof import ExplainedEdit as EditProof
+from demeter.metering.proof import ExplainedFrame as FrameProof
+from demeter.metering.proof import Explanation as MonthProof
 from demeter.metering.reconciliation import Verdict
 from demeter.readings import Channel
 
@@ -128,6 +128,8 @@ def units_answer(page: views.UnitsPage) -> UnitsAnswer:
             read_failures=summary.read_failures,
             self_reads=summary.self_reads,
             to_check=summary.to_check,
+            no_readings=summary.no_readings,
+            partial=summary.partial,
         ),
         rows=[unit_row(row) for row in page.rows],
     )
@@ -249,6 +251,7 @@ def day(view: views.DayView) -> DayAnswer:
         consumption=known(view.consumption),
         coverage=ratio(view.coverage_ppm),
         quality=qualities(view.quality),
+        due=view.due,
     )
 
 
@@ -258,6 +261,7 @@ def month(view: views.MonthView) -> MonthAnswer:
         month=month_word(view.month),
         consumption=known(view.consumption),
         coverage=ratio(view.coverage_ppm),
+        quality=qualities(view.quality),
         flag=None if view.flag is None else flag(view.flag),
     )
 
@@ -284,12 +288,14 @@ def balance(view: views.BalanceView) -> ReconciliationRow:
         self_read_points=list(found.hand_read),
         shared_by=view.by or None,
         shares=[Share(unit=one.unit, share=exact(one.share), amount=exact(one.amount)) for one in view.shares],
+        common_gaps=list(view.common_gaps),
     )
 
 
 def explanation(proof: MonthProof) -> Explanation:
     """Return the proof of a month's number."""
     return Explanation(
+        state=proof.state.value,
         matches=proof.matches,
         statement=proof.statement,
         month=month_word(proof.month),
@@ -341,6 +347,7 @@ def explained_edit(proof: EditProof) -> ExplainedEdit:
     return ExplainedEdit(
         channel_id=str(proof.channel_id),
         at=proof.at,
+        unit=proof.unit,
         old=known(proof.old),
         new=known(proof.new),
         old_quality=proof.old_quality,

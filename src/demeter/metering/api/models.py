@@ -29,6 +29,8 @@ VerdictCode = Literal[
     "negative",
     "not_possible",
 ]
+ProofState = Literal["matches", "waiting", "differs"]
+MissingReason = Literal["running", "not_computed", "not_published", "altered"]
 Source = Literal["reading", "recorded at installation", "recorded at removal"]
 
 
@@ -87,6 +89,8 @@ class UnitsSummary(Wire):
     read_failures: int
     self_reads: int
     to_check: int = Field(description="Rows whose registers and intervals disagree: not to be billed unseen.")
+    no_readings: int = Field(description="Rows without a number: nothing is known, or it cannot be computed.")
+    partial: int = Field(description="Rows with a number for a part of the time only.")
 
 
 class UnitsAnswer(Wire):
@@ -174,7 +178,10 @@ class ServicePointPage(Wire):
     service_point: ServicePointAnswer
     month: Month
     total: TotalAnswer
-    flags: list[FlagWithEvidence]
+    flags: list[FlagWithEvidence] = Field(
+        min_length=1,
+        description="First the one flag that the units page shows for this month, then what else is known of it.",
+    )
     meters: list[InstalledMeter]
     channels: list[ChannelAnswer]
 
@@ -200,6 +207,7 @@ class DayAnswer(Wire):
     consumption: str | None
     coverage: Coverage
     quality: Qualities
+    due: bool = Field(description="Whether a meter was installed on that day; false: nothing is missing.")
 
 
 class DaysAnswer(Wire):
@@ -215,6 +223,7 @@ class MonthAnswer(Wire):
     month: Month
     consumption: str | None
     coverage: Coverage
+    quality: Qualities
     flag: FlagAnswer | None
 
 
@@ -255,6 +264,7 @@ class ExplainedEdit(Wire):
 
     channel_id: Id
     at: Instant
+    unit: str = Field(description="Unit of the channel, which ``old`` and ``new`` are in.")
     old: str | None
     new: str | None
     old_quality: str
@@ -294,7 +304,10 @@ class Finding(Wire):
 class Explanation(Wire):
     """The proof of a month's number."""
 
-    matches: bool
+    state: ProofState = Field(
+        description="matches; differs; or waiting: readings or a revision that came a moment ago are not worked in yet."
+    )
+    matches: bool = Field(description="Whether the state is matches.")
     statement: str = Field(description="The finding as a sentence.")
     month: Month
     revision: int | None
@@ -357,7 +370,10 @@ class ReconciliationRow(Wire):
     by_self_read: str | None = Field(description="Part of units and common known from reads by hand, month only.")
     self_read_points: list[str] = Field(description="The service points of that part.")
     shared_by: str | None = Field(description="How the common area is shared out: by floor area, or equal.")
-    shares: list[Share]
+    shares: list[Share] = Field(description="None while a common meter has no number at all.")
+    common_gaps: list[str] = Field(
+        description="Common meters whose use is not, or not wholly, known, each with why; the shares lack it."
+    )
 
 
 class ReconciliationAnswer(Wire):
@@ -429,8 +445,22 @@ class UsageDocument(Wire):
     content_hash: str
 
 
+class MissingStatement(Wire):
+    """A service point with a meter in the month and no statement to hand over."""
+
+    service_point_id: Id
+    service_point: str
+    role: Role
+    commodity: CommodityWord
+    reason: MissingReason = Field(
+        description="running: the month is not over; not_computed; not_published: a draft waits to be complete or old"
+        " enough; altered: the stored document does not give its content hash."
+    )
+
+
 class UsageAnswer(Wire):
-    """The newest statement of every service point of a site for one month."""
+    """The newest statement of every service point of a site for one month, and whose statement is missing."""
 
     month: Month
     statements: list[UsageDocument]
+    missing: list[MissingStatement]

@@ -78,7 +78,7 @@ def explain(
     month: MonthQuery = None,
 ) -> Explanation:
     """Derive a month's number again from the raw frames, and say whether everything matches."""
-    with database.unit_of_work(scope) as work:
+    with database.unit_of_work(scope, snapshot=True) as work:
         zone = estate.site(work, estate.service_point(work, service_point_id).site_id).zone
         wanted = answers.first_day(month) or local_day(zone, work.now()).replace(day=1)
         access = frame_access(request)(work)

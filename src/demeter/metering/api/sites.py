@@ -11,7 +11,7 @@ from demeter.identity.api import REFUSALS, AppDatabase, IdPath, MonthQuery, auth
 from demeter.kernel import local_day
 from demeter.metering import export, views
 from demeter.metering.api import answers
-from demeter.metering.api.models import ReconciliationAnswer, UnitsAnswer, UsageAnswer, UsageDocument
+from demeter.metering.api.models import MissingStatement, ReconciliationAnswer, UnitsAnswer, UsageAnswer, UsageDocument
 from demeter.runtime.database import Scope
 
 router = APIRouter(prefix="/api/sites/{site_id}", tags=["metering"], responses=REFUSALS)
@@ -40,10 +40,11 @@ def reconciliation(
 
 @router.get("/usage", operation_id="usage")
 def usage(site_id: IdPath, scope: Reader, database: AppDatabase, month: MonthQuery = None) -> UsageAnswer:
-    """Return the newest published usage statements of a month, as billing receives them."""
+    """Return the newest published usage statements of a month, as billing receives them, and whose are missing."""
     with database.unit_of_work(scope) as work:
         site = estate.site(work, site_id)
         wanted = answers.first_day(month) or local_day(site.zone, work.now()).replace(day=1)
-        documents = export.usage_documents(work, site_id, wanted)
-    statements = [UsageDocument.model_validate(document) for document in documents]
-    return UsageAnswer(month=answers.month_word(wanted), statements=statements)
+        found = export.usage(work, site_id, wanted)
+    statements = [UsageDocument.model_validate(document) for document in found.documents]
+    missing = [MissingStatement.model_validate(one.document()) for one in found.missing]
+    return UsageAnswer(month=answers.month_word(wanted), statements=statements, missing=missing)

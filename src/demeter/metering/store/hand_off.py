@@ -40,6 +40,14 @@ WHERE i.site_id = %(site)s AND i.starts_at < %(end)s AND (i.ends_at IS NULL OR i
     AND d.service_point_id = i.service_point_id)
 GROUP BY i.service_point_id ORDER BY i.service_point_id LIMIT %(limit)s"""
 
+WITHOUT = """SELECT i.service_point_id, EXISTS (SELECT FROM metering.draft d WHERE d.site_id = i.site_id
+    AND d.month = %(month)s AND d.service_point_id = i.service_point_id) AS drafted
+FROM estate.installation i
+WHERE i.site_id = %(site)s AND i.starts_at < %(end)s AND (i.ends_at IS NULL OR i.ends_at > %(start)s)
+  AND NOT EXISTS (SELECT FROM metering.statement s WHERE s.site_id = i.site_id AND s.month = %(month)s
+    AND s.service_point_id = i.service_point_id)
+GROUP BY i.site_id, i.service_point_id ORDER BY i.service_point_id"""
+
 
 def put_drafts(work: UnitOfWork, site_id: int, drafts: Sequence[Draft]) -> None:
     """Store drafts; forget those that say what the newest statement says."""
@@ -68,6 +76,15 @@ def drop_settled(work: UnitOfWork, site_id: int) -> None:
     work.raw.execute(DROP_SETTLED, {"site": site_id})
 
 
+def draft_hashes(work: UnitOfWork, site_id: int, month: date, service_point_id: int) -> set[str]:
+    """Return the content hash of a service point's draft of a month, in a set; empty where there is none."""
+    rows = work.raw.execute(
+        "SELECT content_hash FROM metering.draft WHERE site_id = %s AND service_point_id = %s AND month = %s",
+        (site_id, service_point_id, month),
+    )
+    return {row[0] for row in rows}
+
+
 def due_drafts(
     work: UnitOfWork, site_id: int, ended_before: datetime, unchanged_since: datetime, limit: int
 ) -> list[Draft]:
@@ -80,6 +97,14 @@ def unclosed(work: UnitOfWork, site_id: int, month: date, span: tuple[datetime, 
     """Return service points with a meter in a month that has neither a statement nor a draft."""
     bound = {"site": site_id, "month": month, "start": span[0], "end": span[1], "limit": limit}
     return [row[0] for row in work.raw.execute(UNCLOSED, bound)]
+
+
+def without_statement(
+    work: UnitOfWork, site_id: int, month: date, span: tuple[datetime, datetime]
+) -> list[tuple[int, bool]]:
+    """Return service points with a meter in a month that has no statement, and whether there is a draft."""
+    bound = {"site": site_id, "month": month, "start": span[0], "end": span[1]}
+    return [(row[0], row[1]) for row in work.raw.execute(WITHOUT, bound)]
 
 
 def newest_statements(

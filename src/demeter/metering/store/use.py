@@ -16,6 +16,10 @@ from demeter.runtime.database import UnitOfWork
 
 SITE_LOCK = 0x0DE0_0006
 
+CHANGED_CHANNEL = "demeter_usage"
+ANNOUNCED = 500
+"""Service points per notification: PostgreSQL takes 8,000 bytes, an id is at most ten digits."""
+
 TOTAL = "amount, scaler, bridged, bridged_slots, due, known, qualities"
 
 PUT_DAYS = f"""INSERT INTO metering.day_use AS kept (site_id, service_point_id, day, {TOTAL})
@@ -40,6 +44,23 @@ FLAG = "service_point_id, month, kind, word, since, raised_at, until_at, evidenc
 def lock_site(work: UnitOfWork, site_id: int) -> None:
     """Let only one unit of work at a time write a site's consumption; held to the end of the transaction."""
     work.raw.execute("SELECT pg_advisory_xact_lock(%s, %s)", (SITE_LOCK, site_id))
+
+
+def announce(work: UnitOfWork, site_id: int, service_point_ids: Iterable[int]) -> None:
+    """Tell listeners whose consumption, flags or statements changed, when the transaction commits."""
+    points = sorted(set(service_point_ids))
+    payloads = [
+        json.dumps(
+            {
+                "organization": work.scope.organization_id,
+                "site": site_id,
+                "service_points": points[first : first + ANNOUNCED],
+            }
+        )
+        for first in range(0, len(points), ANNOUNCED)
+    ]
+    if payloads:
+        work.raw.execute("SELECT pg_notify(%s, p) FROM unnest(%s::text[]) p", (CHANGED_CHANNEL, payloads))
 
 
 def put_days(work: UnitOfWork, site_id: int, days: Sequence[DayUse]) -> None:

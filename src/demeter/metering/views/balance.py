@@ -11,11 +11,12 @@ import numpy as np
 
 from demeter import estate
 from demeter.estate import PointRole, ServicePoint, Site
-from demeter.kernel import Commodity, Quality, display, local_day, next_month, rescale
+from demeter.kernel import Commodity, Quality, display, local_day, month_span, next_month, rescale
 from demeter.metering.model import MonthUse
 from demeter.metering.reconciliation import Balance, BalanceRules, PointUse, apportion, reconcile
 from demeter.metering.store import use
 from demeter.metering.store.use import DaySeries
+from demeter.metering.views.coverage import ENOUGH_PPM, coverage_so_far, percent
 from demeter.runtime.database import UnitOfWork
 
 CLASS_PPM = {Commodity.ELECTRICITY: 10_000, Commodity.WATER: 20_000}
@@ -36,7 +37,11 @@ class ShareView:
 
 @dataclass(frozen=True, slots=True)
 class BalanceView:
-    """Bulk − units − common = loss, for one building and commodity; amounts in kWh or kL over the aligned window."""
+    """Bulk − units − common = loss, for one building and commodity; amounts in kWh or kL over the aligned window.
+
+    ``shares`` of the common area: none while a metered common point has no number at all. ``common_gaps``: the common
+    points that are not wholly known, each with why.
+    """
 
     building_id: int
     building: str
@@ -46,6 +51,7 @@ class BalanceView:
     days: tuple[date, ...]
     by: str
     shares: tuple[ShareView, ...]
+    common_gaps: tuple[str, ...]
 
     def shown(self, amount: int | None) -> Decimal | None:
         """Return an amount of the balance in kWh or kL."""
@@ -81,11 +87,18 @@ def balances(
     groups = {key: group for key, group in groups.items() if any(p.role is not PointRole.UNIT for p in group)}
     if not groups:
         return []
-    days = _days(month, local_day(site.zone, work.now()))
+    now, span = work.now(), month_span(site.zone, month.year, month.month)
+    days = _days(month, local_day(site.zone, now))
     series = use.day_series(work, site.id, month, next_month(month)) if days else {}
     areas = {unit.id: unit.area_dm2 for unit in estate.units(work, site.id)}
+    metered = {
+        i.service_point_id
+        for i in estate.installations(work, site.id)
+        if i.starts_at < min(span.end, now) and (i.ends_at is None or i.ends_at > span.start)
+    }
+    coverage = {point: coverage_so_far(months[point], span, now) if point in months else 0 for point in metered}
     return [
-        _balance(group, months, days, series, areas)
+        _balance(group, months, days, series, areas, coverage)
         for _, group in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1].value))
     ]
 
@@ -102,15 +115,18 @@ def _balance(
     days: tuple[date, ...],
     series: Mapping[int, DaySeries],
     areas: Mapping[int, int | None],
+    coverage: Mapping[int, int],
 ) -> BalanceView:
     scalers = [months[p.id].total.scaler for p in group if p.id in months]
     scalers += [scaler for p in group if p.id in series for scaler in series[p.id].scalers]
     scaler = min(scalers, default=0)
     uses = [_point_use(point, months.get(point.id), days, series.get(point.id), scaler) for point in group]
     balance = reconcile(uses, BalanceRules(class_ppm=CLASS_PPM[group[0].commodity]))
-    by, shares = _shares(group, months, areas, scaler)
+    gaps, whole = _common_gaps(group, months, coverage)
+    by, shares = _shares(group, months, areas, scaler) if whole else ("", ())
     first = group[0]
-    return BalanceView(first.building_id, first.building, first.commodity, balance, scaler, days, by, shares)
+    where = first.building_id, first.building, first.commodity
+    return BalanceView(*where, balance, scaler, days, by, shares, gaps)
 
 
 def _point_use(
@@ -127,6 +143,25 @@ def _point_use(
     whole_amount = rescale(total.amount, total.scaler, scaler) if known and total and total.amount is not None else None
     by_hand = known and total is not None and Quality.SELF_READ in total.qualities
     return PointUse(point.id, point.label, point.role.value, amounts, complete, whole_amount, by_hand)
+
+
+def _common_gaps(
+    group: Sequence[ServicePoint], months: Mapping[int, MonthUse], coverage: Mapping[int, int]
+) -> tuple[tuple[str, ...], bool]:
+    """Return the metered common points whose use is not wholly known, and whether each has a number at all.
+
+    ``coverage``: known share so far, per million, of the service points with a meter in the month.
+    """
+    gaps, whole = [], True
+    for point in sorted(group, key=lambda p: p.label):
+        if point.role is not PointRole.COMMON or point.id not in coverage:
+            continue
+        if point.id not in months or months[point.id].total.amount is None:
+            gaps.append(f"{point.label}: no readings")
+            whole = False
+        elif coverage[point.id] < ENOUGH_PPM:
+            gaps.append(f"{point.label}: {percent(coverage[point.id])} % of the time is known")
+    return tuple(gaps), whole
 
 
 def _shares(

@@ -9,16 +9,18 @@ from demeter.estate import PointRole
 from demeter.metering.assess import NEEDS_CHECK, NOT_COMPUTABLE
 from demeter.metering.evidence import DISAGREE
 from demeter.metering.model import ALARM, SILENCE, Flag, FlagKind, MonthUse
-from demeter.metering.views.model import PPM, Destination, FlagCode, FlagView
-
-ENOUGH_PPM = 980_000
-"""Coverage below which a month is shown as partial."""
+from demeter.metering.views.balance import BalanceView
+from demeter.metering.views.coverage import ENOUGH_PPM, percent
+from demeter.metering.views.model import Destination, FlagCode, FlagView
 
 KEPT_CODE = {
     FlagKind.LEAK: FlagCode.LEAK,
     FlagKind.READ_FAILURE: FlagCode.READ_FAILURE,
     FlagKind.NEEDS_CHECK: FlagCode.NEEDS_CHECK,
 }
+BY_HAND = "self_read"
+"""The month's word for a number that rests on reads by a person."""
+
 KEPT_WORD = {
     FlagKind.LEAK: "leak signal",
     FlagKind.READ_FAILURE: "read-failure",
@@ -34,6 +36,8 @@ GOES_TO = {
     FlagCode.NEEDS_CHECK: (Destination("investigate", DISAGREE),),
     FlagCode.PARTIAL: (Destination("investigate", "gaps"), Destination("billing", "partial reading")),
 }
+PARTIAL_BY_HAND = (Destination("self-read", "resident"), Destination("billing", "partial reading"))
+"""Nobody can read the gaps of a meter without a line; the next dial read closes them."""
 COMMON = (Destination("billing", "reads"), Destination("accounting", "ledger"))
 
 
@@ -52,6 +56,22 @@ class Situation:
     reconciled: bool = False
     verdict: str | None = None
     incomplete: bool = False
+
+
+def situation(
+    role: PointRole,
+    ended: bool,
+    month_use: MonthUse | None,
+    coverage_ppm: int,
+    kept: Sequence[Flag],
+    balance: BalanceView | None,
+) -> Situation:
+    """Return a month's situation; the balance of its building speaks for bulk and common points only."""
+    found = balance.balance if balance and role is not PointRole.UNIT else None
+    if found is None:
+        return Situation(role, ended, month_use, coverage_ppm, kept)
+    incomplete = bool(found.excluded)
+    return Situation(role, ended, month_use, coverage_ppm, kept, found.reconciled, found.sentence, incomplete)
 
 
 def standing(found: Sequence[Flag], *, ended: bool) -> list[Flag]:
@@ -112,11 +132,13 @@ def flag_of(situation: Situation) -> FlagView:
 
 
 def _of_known(situation: Situation, words: Sequence[str]) -> FlagView:
-    if "self_read" in words:
-        return FlagView(FlagCode.SELF_READ, "self-read")
+    by_hand = BY_HAND in words
     if situation.coverage_ppm < ENOUGH_PPM:
-        percent = situation.coverage_ppm * 100 // PPM
-        return FlagView(FlagCode.PARTIAL, f"partial, {percent} %", detail=f"{percent} % of the time is known")
+        known = percent(situation.coverage_ppm)
+        word = f"self-read, partial, {known} %" if by_hand else f"partial, {known} %"
+        return FlagView(FlagCode.PARTIAL, word, detail=f"{known} % of the time is known")
+    if by_hand:
+        return FlagView(FlagCode.SELF_READ, "self-read")
     if situation.reconciled:
         word = "reconciled, incomplete" if situation.incomplete else "reconciled"
         return FlagView(FlagCode.RECONCILED, word, detail=situation.verdict)
@@ -153,4 +175,6 @@ def goes_to(role: PointRole, flag: FlagView, words: Sequence[str] = ()) -> tuple
         return COMMON
     if flag.code is FlagCode.RECONCILED:
         return COMMON
+    if flag.code is FlagCode.PARTIAL and BY_HAND in words:
+        return PARTIAL_BY_HAND
     return GOES_TO[flag.code]

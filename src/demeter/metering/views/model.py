@@ -93,6 +93,8 @@ class UnitsSummary:
     read_failures: int
     self_reads: int
     to_check: int
+    no_readings: int
+    partial: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class InstalledView:
 
 @dataclass(frozen=True, slots=True)
 class PointPage:
-    """One service point's month, except its series."""
+    """One service point's month, except its series. ``flags``: first the one the units page shows."""
 
     point: ServicePoint
     site: Site
@@ -160,12 +162,13 @@ class PointPage:
 
 @dataclass(frozen=True, slots=True)
 class DayView:
-    """One site-local day."""
+    """One site-local day; ``due``: a meter was installed."""
 
     day: date
     consumption: Decimal | None
     coverage_ppm: int
     quality: Mapping[str, QualityAmount]
+    due: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,7 @@ class MonthView:
     month: date
     consumption: Decimal | None
     coverage_ppm: int
+    quality: Mapping[str, QualityAmount]
     flag: FlagView | None
 
 

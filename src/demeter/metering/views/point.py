@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from demeter import estate, readings
-from demeter.kernel import Invalid, Span, day_start, display, local_day, month_span, next_month
+from demeter.estate import Installation, PointRole, ServicePoint
+from demeter.kernel import Invalid, Span, day_span, day_start, display, local_day, month_span, next_month
 from demeter.metering.consumption import place
-from demeter.metering.gather import columns_between, installed_meters, site_map
+from demeter.metering.gather import SiteMap, columns_between, installed_meters, site_map
 from demeter.metering.index import Rules, Source
-from demeter.metering.model import ALARM, FlagKind, MonthUse
+from demeter.metering.model import ALARM, Flag, FlagKind, MonthUse
 from demeter.metering.store import hand_off, use
-from demeter.metering.views.flags import Situation, flag_of, kept_view, standing
+from demeter.metering.views.balance import BalanceView, balances
+from demeter.metering.views.coverage import coverage_so_far
+from demeter.metering.views.flags import Situation, flag_of, kept_view, situation, standing
 from demeter.metering.views.model import (
     DayView,
     InstalledView,
@@ -26,7 +29,6 @@ from demeter.metering.views.model import (
     shares,
     shown,
 )
-from demeter.metering.views.units import coverage_so_far
 from demeter.runtime.database import UnitOfWork
 
 LONGEST = timedelta(days=400)
@@ -50,14 +52,16 @@ def point_page(work: UnitOfWork, service_point_id: int, month: date | None = Non
             use.flags_within(work, point.site_id, month, span.end, point.id), ended=span.end <= work.now()
         )
     ]
+    month_use = found[0] if found else None
+    first = flag_of(_situation(work, where, point, month_use, (span, month), flags))
     there = where.installations.get(point.id, ())
     meter_ids = sorted({i.meter_id for i in there})
     return PointPage(
         point,
         where.site,
         month,
-        _total(found[0] if found else None, revision, span, work.now()),
-        tuple(kept_view(flag) for flag in flags),
+        _total(month_use, revision, span, work.now()),
+        (first, *(view for view in map(kept_view, flags) if view != first)),
         tuple(
             InstalledView(m.id, m.serial, m.maker, m.protocol, i.starts_at, i.ends_at)
             for i in there
@@ -65,6 +69,31 @@ def point_page(work: UnitOfWork, service_point_id: int, month: date | None = Non
         ),
         tuple(readings.channels(work, point.site_id, meter_ids)) if meter_ids else (),
     )
+
+
+def _situation(
+    work: UnitOfWork,
+    where: SiteMap,
+    point: ServicePoint,
+    month_use: MonthUse | None,
+    when: tuple[Span, date],
+    kept: Sequence[Flag],
+) -> Situation:
+    """Return what the month's flag follows from, the building's balance included, exactly as on the units page."""
+    (span, month), now = when, work.now()
+    coverage_ppm = coverage_so_far(month_use, span, now) if month_use else 0
+    balance = None if point.role is PointRole.UNIT else _balance_of(work, where, point, month)
+    return situation(point.role, span.end <= now, month_use, coverage_ppm, kept, balance)
+
+
+def _balance_of(work: UnitOfWork, where: SiteMap, point: ServicePoint, month: date) -> BalanceView | None:
+    group = [
+        other
+        for other in where.points.values()
+        if (other.building_id, other.commodity) == (point.building_id, point.commodity)
+    ]
+    months = {m.service_point_id: m for m in use.months(work, point.site_id, month=month)}
+    return next(iter(balances(work, where.site, group, months, month)), None)
 
 
 def _total(month: MonthUse | None, revision: tuple[int, datetime] | None, span: Span, now: datetime) -> TotalView:
@@ -106,16 +135,21 @@ def days(work: UnitOfWork, service_point_id: int, month: date | None = None) -> 
     today = local_day(zone, work.now())
     month = (month or today).replace(day=1)
     last = min(next_month(month) - timedelta(days=1), today)
+    there = estate.installations_at(work, point.id)
     kept = {d.day: d.total for d in use.days(work, point.site_id, month, last, [point.id])}
     result = []
     for number in range(month.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(number)
         total = kept.get(day)
         if total is None:
-            result.append(DayView(day, None, 0, {}))
+            result.append(DayView(day, None, 0, {}, due=_installed_on(there, day_span(zone, day))))
         else:
-            result.append(DayView(day, shown(total), total.coverage_ppm, shares(total)))
+            result.append(DayView(day, shown(total), total.coverage_ppm, shares(total), due=True))
     return result
+
+
+def _installed_on(there: Sequence[Installation], day: Span) -> bool:
+    return any(i.starts_at < day.end and (i.ends_at is None or i.ends_at > day.start) for i in there)
 
 
 def months(work: UnitOfWork, service_point_id: int) -> list[MonthView]:
@@ -135,7 +169,7 @@ def months(work: UnitOfWork, service_point_id: int) -> list[MonthView]:
         kept = standing(own, ended=ended)
         coverage = coverage_so_far(month, span, now)
         flag = flag_of(Situation(point.role, ended, month, coverage, kept))
-        result.append(MonthView(month.month, shown(month.total), coverage, flag))
+        result.append(MonthView(month.month, shown(month.total), coverage, shares(month.total), flag))
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from demeter import readings
 from demeter.estate import PointRole, ServicePoint
@@ -11,16 +11,13 @@ from demeter.kernel import Span, local_day, month_span
 from demeter.metering.failures import installed_now
 from demeter.metering.gather import SiteMap, site_map
 from demeter.metering.model import Flag, MonthUse
-from demeter.metering.rollup import Total
 from demeter.metering.store import hand_off, use
 from demeter.metering.views.balance import BalanceView, balances
-from demeter.metering.views.flags import Situation, flag_of, goes_to, standing
-from demeter.metering.views.model import PPM, FlagCode, UnitRow, UnitsPage, UnitsSummary, shares, shown
+from demeter.metering.views.coverage import coverage_so_far
+from demeter.metering.views.flags import flag_of, goes_to, situation, standing
+from demeter.metering.views.model import FlagCode, UnitRow, UnitsPage, UnitsSummary, shares, shown
 from demeter.readings import Latest
 from demeter.runtime.database import UnitOfWork
-
-ARRIVAL = timedelta(hours=1)
-"""In a running month, slots that ended less than this ago are not owed yet."""
 
 ROLE_ORDER = {PointRole.BULK: 0, PointRole.COMMON: 1, PointRole.UNIT: 2}
 
@@ -71,20 +68,7 @@ def _row(
     span, now = when
     total = month.total if month else None
     coverage_ppm = coverage_so_far(month, span, now) if month else 0
-    of_building = balance.balance if balance and point.role is not PointRole.UNIT else None
-    reconciled = of_building is not None and of_building.reconciled
-    flag = flag_of(
-        Situation(
-            point.role,
-            span.end <= now,
-            month,
-            coverage_ppm,
-            kept,
-            reconciled,
-            of_building.sentence if of_building else None,
-            incomplete=bool(of_building and of_building.excluded),
-        )
-    )
+    flag = flag_of(situation(point.role, span.end <= now, month, coverage_ppm, kept, balance))
     return UnitRow(
         point.id,
         point.label,
@@ -99,14 +83,6 @@ def _row(
         goes_to(point.role, flag, month.flags if month else ()),
         revision,
     )
-
-
-def coverage_so_far(month: MonthUse, span: Span, now: datetime) -> int:
-    """Return the known share, per million, of what could be known at ``now``."""
-    total: Total = month.total
-    ahead = max(int((span.end - (now - ARRIVAL)).total_seconds()), 0) // month.interval_s
-    owed = max(total.due - ahead, total.known, 1)
-    return total.known * PPM // owed
 
 
 def last_reads(where: SiteMap, newest: Iterable[Latest]) -> dict[int, datetime]:
@@ -139,4 +115,6 @@ def _summary(where: SiteMap, rows: Sequence[UnitRow], newest: Sequence[Latest], 
         read_failures=codes.count(FlagCode.READ_FAILURE),
         self_reads=codes.count(FlagCode.SELF_READ),
         to_check=codes.count(FlagCode.NEEDS_CHECK),
+        no_readings=codes.count(FlagCode.NO_READINGS),
+        partial=codes.count(FlagCode.PARTIAL),
     )

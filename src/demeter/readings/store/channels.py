@@ -186,6 +186,17 @@ def count_dirty(connection: Connection) -> int:
     return int(row[0])
 
 
+def is_dirty(connection: Connection, site_id: int, channel_ids: Sequence[int], first: date, last: date) -> bool:
+    """Tell whether an entry of these channels that reaches into the days waits, claimed ones included."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM readings.dirty WHERE site_id = %s AND channel_id = ANY(%s)"
+        " AND first_day <= %s AND last_day >= %s)",
+        (site_id, list(channel_ids), last, first),
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 def clear_dirty(connection: Connection, taken: Sequence[Dirty]) -> None:
     """Remove claimed entries."""
     connection.execute(

@@ -120,9 +120,16 @@ class Database:
         return self._engines[role]
 
     @contextmanager
-    def unit_of_work(self, scope: Scope) -> Iterator[UnitOfWork]:
-        """Open a transaction as ``demeter_app`` inside ``scope``; commit at the end, roll back on any error."""
-        with self.engine(Role.APP).begin() as connection:
+    def unit_of_work(self, scope: Scope, *, snapshot: bool = False) -> Iterator[UnitOfWork]:
+        """Open a transaction as ``demeter_app`` inside ``scope``; commit at the end, roll back on any error.
+
+        With ``snapshot`` all its statements see the database as it was at the first, and it may only read: for what
+        compares stored things with each other.
+        """
+        engine = self.engine(Role.APP)
+        if snapshot:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with engine.begin() as connection:
             connection.exec_driver_sql(
                 "SELECT set_config('demeter.organization_id', %(organization)s, true),"
                 " set_config('demeter.actor', %(actor)s, true)",
