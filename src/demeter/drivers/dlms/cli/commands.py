@@ -15,7 +15,7 @@ from demeter.drivers.dlms.cli.objects import PROFILE_CLASS, Wanted, name_of, wan
 from demeter.drivers.dlms.cli.options import Meter, towards_meter
 from demeter.drivers.dlms.cli.output import command, width
 from demeter.drivers.dlms.cli.reading import Answer, Reader
-from demeter.drivers.dlms.cli.shown import lines_of, lines_of_list, lines_of_table
+from demeter.drivers.dlms.cli.shown import COLUMNS_SHOWN_BELOW, lines_of, lines_of_list, lines_of_table
 from demeter.drivers.dlms.cli.tables import BUFFER, Choice, Table, read_table
 from demeter.drivers.dlms.cli.values import data_of, parameter_of
 from demeter.drivers.dlms.options import parse_options
@@ -197,7 +197,7 @@ def _print(
             lines += lines_of(result, width())
             continue
         if beside is not None:
-            lines += lines_of(beside, width())
+            lines += lines_of(beside, width(), COLUMNS_SHOWN_BELOW)
         lines += lines_of_table(result, zone, width())
     sys.stdout.write("".join(line + "\n" for line in lines))
 

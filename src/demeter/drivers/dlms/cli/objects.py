@@ -135,6 +135,15 @@ def name_of(obis: Obis) -> str:
     return _known_names().get(obis) or obis_name(obis)
 
 
+def event_words(obis: Obis, code: int) -> str:
+    """Return what an event code means, where ``obis`` is an object that holds such codes; else nothing."""
+    for profile in _profiles():
+        if any(group.code == obis for group in profile.event_groups.values()):
+            found = profile.events.get(code)
+            return found.meaning if found else ""
+    return ""
+
+
 @lru_cache(maxsize=1)
 def _known_names() -> dict[Obis, str]:
     found: dict[Obis, str] = {}

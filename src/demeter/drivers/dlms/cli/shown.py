@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
 from textwrap import wrap
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from demeter.drivers.dlms.cli.objects import name_of
+from demeter.drivers.dlms.cli.objects import event_words, name_of
 from demeter.drivers.dlms.cli.reading import Answer
-from demeter.drivers.dlms.cli.tables import Row, Table, value_words
+from demeter.drivers.dlms.cli.tables import CAPTURES, Column, Row, Table, value_words
 from demeter.protocols.dlms.classes.commands.discovery import Discovery, Found
 from demeter.protocols.dlms.cosem_time import ClockStatus
+from demeter.protocols.dlms.data import Data
 
 _GAP: Final = 2
 _UNSPECIFIED: Final = 0xFF
 
 
-def lines_of(answer: Answer, width: int) -> Iterator[str]:
-    """Yield an object: its name, then an attribute a line."""
+def lines_of(answer: Answer, width: int, hidden: frozenset[int] = frozenset()) -> Iterator[str]:
+    """Yield an object: its name, then an attribute a line, but for those ``hidden``."""
     found = answer.found
     yield from _folded(name_of(found.obis), width, "")
     yield from _folded(f"{found.interface.title} {found.interface.class_id}:{found.obis}", width, "  ")
     words = dict(_attribute_words(answer))
-    for number in sorted({*words, *answer.refused}):
+    for number in sorted({*words, *answer.refused} - hidden):
         if number in words:
             yield from _folded(f"{answer.attribute_name(number)}: {words[number]}", width, "  ")
         else:
@@ -46,6 +49,10 @@ def _folded(text: str, width: int, indent: str) -> list[str]:
     return wrap(text, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False) or [indent]
 
 
+COLUMNS_SHOWN_BELOW: Final = frozenset({CAPTURES})
+"""Attributes of a profile that its table tells better."""
+
+
 def lines_of_table(table: Table, zone: ZoneInfo, width: int) -> Iterator[str]:
     """Yield a table: as one where its columns fit, else a card for each row."""
     yield from _folded(name_of(table.obis), width, "")
@@ -55,7 +62,16 @@ def lines_of_table(table: Table, zone: ZoneInfo, width: int) -> Iterator[str]:
     if not table.rows:
         return
     heads = ["time", *(f"{_short(column.name)} {column.symbol}".strip() for column in table.columns)]
-    cells = [[_stamp(row, zone), *(value_words(value, zone) for value in row.values)] for row in table.rows]
+    cells = [
+        [
+            _stamp(row, zone),
+            *(_cell(column, value, zone) for column, value in zip(table.columns, row.values, strict=True)),
+        ]
+        for row in table.rows
+    ]
+    if all(row.at is None for row in table.rows):
+        heads[0] = "row"
+        cells = [[f"row {number}", *line[1:]] for number, line in enumerate(cells, start=1)]
     sizes = [max(len(head), *(len(line[at]) for line in cells)) for at, head in enumerate(heads)]
     if sum(sizes) + _GAP * (len(sizes) - 1) <= width:
         for line in (heads, *cells):
@@ -82,6 +98,12 @@ def _cards(table: Table, cells: Sequence[Sequence[str]], width: int) -> Iterator
                 yield f"  {name.ljust(room)}{' ' * _GAP}{value}"
             else:
                 yield from _folded(f"{name}: {value}", width, "  ")
+
+
+def _cell(column: Column, value: Decimal | datetime | Data | None, zone: ZoneInfo) -> str:
+    words = value_words(value, zone)
+    meaning = event_words(column.capture.obis, int(value)) if isinstance(value, Decimal) and not column.symbol else ""
+    return f"{words} {meaning}".rstrip()
 
 
 def _short(name: str) -> str:

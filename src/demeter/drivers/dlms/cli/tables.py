@@ -16,7 +16,7 @@ from demeter.drivers.dlms.tables import unscaled
 from demeter.kernel import Invalid
 from demeter.protocols.dlms import axdr
 from demeter.protocols.dlms.apdu import AttributeRef
-from demeter.protocols.dlms.classes import data_to_json, data_words, symbol_of
+from demeter.protocols.dlms.classes import class_of, data_to_json, data_words, symbol_of
 from demeter.protocols.dlms.classes.shapes import INTEGERS
 from demeter.protocols.dlms.cosem_time import DATE_TIME_OCTETS, CosemDateTime
 from demeter.protocols.dlms.data import Data, Tag
@@ -35,6 +35,7 @@ from demeter.protocols.dlms.vector import DELTA_TAGS
 from demeter.sdk import FailureKind, ReadFailure
 from demeter.sdk.commands import say
 
+VALUE = 2
 BUFFER, CAPTURES, PERIOD, SORT, IN_USE = 2, 3, 4, 5, 7
 NEWEST: Final = 24
 """Rows read where nobody says which."""
@@ -79,8 +80,12 @@ class Column:
     @property
     def name(self) -> str:
         """What it is, for people."""
-        name = name_of(self.capture.obis)
-        return f"{name}, attribute {self.capture.attribute}" if self.capture.attribute not in (2, 3) else name
+        name, capture = name_of(self.capture.obis), self.capture
+        if capture.attribute == VALUE:
+            return name
+        kind = class_of(capture.class_id, 0)
+        found = kind.interface.attributes.get(capture.attribute) if kind else None
+        return f"{name}, {found.name.replace('_', ' ') if found else f'attribute {capture.attribute}'}"
 
     @property
     def symbol(self) -> str:
