@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -270,6 +272,23 @@ def test_what_cannot_be_meant_is_said_before_anything_is_sent(words: list[str], 
     assert ran.stdout == ""
     assert ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def transcripts() -> list[tuple[str, str]]:
+    """The translations of frames in the documentation: flags, and what is printed."""
+    text = (Path(__file__).parents[3] / "docs" / "drivers" / "dlms-tools.md").read_text()
+    found = re.findall(r"^\$ demeter dlms translate (--hex .*)\n((?:(?!\$ |```).*\n)+)", text, re.MULTILINE)
+    return [(flags, shown) for flags, shown in found]
+
+
+@pytest.mark.parametrize(("flags", "shown"), transcripts(), ids=str)
+def test_the_documentation_shows_what_is_printed(flags: str, shown: str) -> None:
+    ran = CliRunner().invoke(app, ["translate", *shlex.split(flags)], env={"COLUMNS": "64"})
+    assert ran.stdout == shown
+
+
+def test_the_documentation_has_transcripts() -> None:
+    assert len(transcripts()) >= 2
 
 
 @pytest.mark.parametrize("name", ["read", "set", "action", "translate", "push"])

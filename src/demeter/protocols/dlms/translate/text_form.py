@@ -54,7 +54,7 @@ def _value(value: int | bool | str | bytes, *, full: bool) -> str:
     if isinstance(value, bytes):
         shown = value if full or len(value) <= OCTETS_SHOWN else value[:OCTETS_SHOWN]
         more = f" … {len(value)} octets" if len(shown) < len(value) else ""
-        return (shown.hex(" ", 4) or "(empty)") + more
+        return (shown.hex(" ", -4) or "(empty)") + more
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
