@@ -196,6 +196,19 @@ def test_a_value_is_written_read_back_and_not_without_a_yes(meters: dict[str, st
     assert denied.code == 4
 
 
+def test_a_relay_is_switched_looked_at_and_noted_in_the_event_log(meters: dict[str, str], keys: Path) -> None:
+    relay = "70:0.0.96.3.10.255"
+    switched = dlms("action", meters["house"], "--key-file", keys, f"{relay}:1", "--yes", "--json", cwd=keys.parent)
+    assert (switched.code, switched.json["done"]) == (0, True), switched.err
+    seen = read(meters, keys, "0.0.96.3.10.255", "events-control", "--json").json["objects"]
+    assert seen[0]["class_id"] == 70
+    assert (seen[0]["attributes"]["output_state"], seen[0]["attributes"]["control_state"]) == (False, "disconnected")
+    assert seen[1]["table"]["rows"][-1]["values"] == ["301"]
+    assert "301 Load switch disconnected" in read(meters, keys, "events-control").out
+    again = dlms("action", meters["house"], "--key-file", keys, f"{relay}:2", "--yes", cwd=keys.parent)
+    assert (again.code, again.out) == (0, "done\n")
+
+
 def test_a_method_that_is_not_there_is_said(meters: dict[str, str], keys: Path) -> None:
     ran = dlms("action", meters["house"], "--key-file", keys, "70:0.0.96.3.99.255:1", "--yes", cwd=keys.parent)
     assert ran.code == 3

@@ -42,6 +42,8 @@ HDLC: Final = "HdlcFrame"
 LLC: Final = "LlcFrame"
 DATA_FRAME: Final = "DataValue"
 FILL: Final = "HdlcFlags"
+MAX_PROBLEMS: Final = 256
+"""After so many the stream is given up: it is something else, or noise."""
 _LLC_PART: Final = "Llc"
 _MESSAGE: Final = "HdlcMessage"
 _LLC_WORDS: Final = {b"\xe6\xe6\x00": "command", b"\xe6\xe7\x00": "response"}
@@ -316,7 +318,7 @@ def read_stream(octets: bytes, context: Context, *, form: str = "auto") -> list[
         except DlmsError as error:
             context.problems.append(error)
             at = _behind(octets, at, kind)
-            if at < 0:
+            if at < 0 or len(context.problems) >= MAX_PROBLEMS:
                 break
     return root.items or []
 
