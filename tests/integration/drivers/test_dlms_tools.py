@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.integration.drivers.tool_process import EK, KEY_FILE, TITLE, Ran, dlms, fleet
+from tests.integration.drivers.tool_process import EK, KEY_FILE, SIGNING_KEY_FILE, TITLE, Ran, dlms, fleet
 
 ENERGY = "1.0.1.8.0.255"
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -102,6 +102,15 @@ def test_every_line_and_association_reads_the_same(
     assert ran.code == 0, ran.err
     rows = ran.json["objects"][0]["table"]["rows"]
     assert [row["values"] for row in rows] == [["1000"], ["1000"]]
+
+
+def test_keys_and_options_of_suite_2_with_signatures_come_from_the_key_file(meters: dict[str, str], keys: Path) -> None:
+    keys.write_text(SIGNING_KEY_FILE)
+    ran = read(meters, keys, f"3:{ENERGY}:2", "--trace", "--json", meter="signing", COLUMNS="100")
+    assert ran.code == 0, ran.err
+    assert "scaled" in ran.json["objects"][0]["attributes"]["value"]
+    assert "GeneralSigning" in ran.err
+    assert "suite 2, authenticated, encrypted" in ran.err
 
 
 def test_a_water_meter_s_profiles_have_the_same_names(meters: dict[str, str], keys: Path) -> None:

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demeter.protocols.dlms.security import Suite, new_private_key, public_key
+
 SRC = Path(__file__).parents[3] / "src"
 EK, AK, PASSWORD = bytes(range(16)), bytes(range(0xD0, 0xE0)), "reader"
 TITLE = "444d540000000001"
+
+METER_SIGNING, OUR_SIGNING = new_private_key(Suite.TWO), new_private_key(Suite.TWO)
+LONG_EK, LONG_AK = bytes(range(32)), bytes(range(0x40, 0x60))
 
 FLEET = {
     "zone": "Asia/Kolkata",
@@ -36,6 +41,23 @@ FLEET = {
             ("hdlc", "DM2", "three-phase", "444d540000000002", {"transport": "hdlc", "physical_address": 17}),
             ("udp", "DM3", "single-phase", "444d540000000003", {"transport": "wrapper-udp", "row_format": "compact"}),
             ("water", "DM4", "water", "444d540000000004", {}),
+            (
+                "signing",
+                "DM5",
+                "single-phase",
+                "444d540000000005",
+                {
+                    "encryption_key": LONG_EK.hex(),
+                    "authentication_key": LONG_AK.hex(),
+                    "security": {
+                        "suite": 2,
+                        "mechanism": "hls-ecdsa",
+                        "signed": True,
+                        "signing_key": METER_SIGNING.hex(),
+                        "client_signing_key": public_key(Suite.TWO, OUR_SIGNING).hex(),
+                    },
+                },
+            ),
         )
     ],
 }
@@ -47,6 +69,17 @@ password = "{PASSWORD}"
 [options]
 zone = "Asia/Kolkata"
 answer_s = 5
+"""
+
+SIGNING_KEY_FILE = f"""
+encryption_key = "{LONG_EK.hex()}"
+authentication_key = "{LONG_AK.hex()}"
+signing_key = "{OUR_SIGNING.hex()}"
+meter_signing_key = "{public_key(Suite.TWO, METER_SIGNING).hex()}"
+[options]
+suite = "2"
+mechanism = "hls-ecdsa"
+signed = true
 """
 
 
