@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvloop
 from prometheus_client import start_http_server
 
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
-from demeter.headend import Collector, Limits, PushListener
+from demeter.headend import Collector, DatabaseCounters, Limits, PushListener
 from demeter.ingest import IngestWriter
+from demeter.kernel import Unavailable
 from demeter.runtime import logging
+from demeter.sdk import CounterStore
 
 log = logging.get("acquisition")
 
@@ -27,10 +30,11 @@ async def collect(wiring: Wiring) -> None:
     writer = IngestWriter(wiring.database, wiring.decoders())
     settings = wiring.settings
     limits = Limits(schedule_s=settings.read_interval_s, learn_pushes=bool(settings.push_port))
-    collector = Collector(wiring.database, wiring.drivers(), writer.accept, wiring.secrets, limits=limits)
+    counters = DatabaseCounters(wiring.database)
+    collector = Collector(wiring.database, wiring.drivers(counters), writer.accept, wiring.secrets, limits=limits)
     if settings.acquisition_metrics_port:
         start_http_server(settings.acquisition_metrics_port, "127.0.0.1")
-    running = asyncio.create_task(_all(collector, push_listeners(wiring, writer)))
+    running = asyncio.create_task(_all(collector, push_listeners(wiring, writer, counters)))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, running.cancel)
@@ -39,15 +43,17 @@ async def collect(wiring: Wiring) -> None:
     except asyncio.CancelledError:
         log.info("acquisition ends")
     finally:
+        with suppress(Unavailable):
+            await counters.close()
         await asyncio.to_thread(writer.close)
 
 
-def push_listeners(wiring: Wiring, writer: IngestWriter) -> list[PushListener]:
+def push_listeners(wiring: Wiring, writer: IngestWriter, counters: CounterStore) -> list[PushListener]:
     """Return who listens for pushes: nobody, unless the setting ``push_port`` says where."""
     settings = wiring.settings
     if not settings.push_port:
         return []
-    receiver = wiring.push_receivers()["dlms"]
+    receiver = wiring.push_receivers(counters)["dlms"]
     return [
         PushListener(
             wiring.database, receiver, writer.accept, wiring.secrets, host=settings.push_host, port=settings.push_port

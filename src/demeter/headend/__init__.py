@@ -1,6 +1,7 @@
 """Sessions with meters: schedules, back-fill, reads on demand, and why a read failed."""
 
 from demeter.headend.collector import Collector
+from demeter.headend.counters import DatabaseCounters
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
@@ -12,6 +13,25 @@ from demeter.headend.model import (
     RequestState,
     Session,
     Sink,
+)
+from demeter.headend.operations import DONE_CHANNEL as COMMAND_DONE_CHANNEL
+from demeter.headend.operations import (
+    KEYS,
+    SUPPLY,
+    Command,
+    CommandState,
+    Order,
+    Outcome,
+    Pacing,
+    Step,
+    await_command,
+    cancel_command,
+    checked,
+    command,
+    commands,
+    expire_commands,
+    request_command,
+    steps,
 )
 from demeter.headend.push import (
     PushLimits,
@@ -37,12 +57,21 @@ from demeter.headend.store import DONE_CHANNEL
 
 __all__ = [
     "COMMAND",
+    "COMMAND_DONE_CHANNEL",
     "DONE_CHANNEL",
+    "KEYS",
     "READ",
+    "SUPPLY",
     "CollectionProgress",
     "Collector",
+    "Command",
+    "CommandState",
+    "DatabaseCounters",
     "Limits",
     "MeterRow",
+    "Order",
+    "Outcome",
+    "Pacing",
     "Purpose",
     "PushLimits",
     "PushListener",
@@ -53,7 +82,14 @@ __all__ = [
     "RequestState",
     "Session",
     "Sink",
+    "Step",
+    "await_command",
+    "cancel_command",
+    "checked",
+    "command",
+    "commands",
     "drop",
+    "expire_commands",
     "found",
     "held",
     "meter_rows",
@@ -62,6 +98,8 @@ __all__ = [
     "quarantined",
     "read_request",
     "release",
+    "request_command",
     "request_read",
     "sessions",
+    "steps",
 ]

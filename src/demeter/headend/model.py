@@ -44,6 +44,7 @@ class Purpose(StrEnum):
     BACKFILL = "back-fill"
     RECOVERY = "recovery"
     ON_DEMAND = "on demand"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Limits:
             Purpose.BACKFILL: 24,
             Purpose.RECOVERY: 16,
             Purpose.ON_DEMAND: 8,
+            Purpose.COMMAND: 48,
         }
     )
     turn_s: float = 300
@@ -87,7 +89,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A meter to be read: where, with which secrets, and whose it is."""
+    """A meter to be read: where, with which secrets, and whose it is. ``trouble``: why it cannot be called at all."""
 
     meter_id: int
     site_id: int
@@ -98,6 +100,7 @@ class Target:
     commissioned_at: datetime
     endpoint: Endpoint
     credentials: Credentials
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,7 @@ HOPELESS = frozenset(
         FailureKind.NOT_CONFIGURED,
         FailureKind.WRONG_METER,
         FailureKind.REPLAYED,
+        FailureKind.IMPLAUSIBLE_COUNTER,
     }
 )
 """Failures that waiting alone does not heal; asking often may even lock the meter."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from demeter import estate
@@ -23,7 +23,9 @@ class Contact:
 
     ``absent``: profiles the meter said it does not have; forgotten when the meter's record changes. ``queued``: it
     waits in a lane. ``retired``: it is no longer to be read. ``searched``: up to where a turn that ran out of slices
-    found nothing beyond the mark, so that a gap longer than a turn is crossed.
+    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``slice_rows``: how many rows it is
+    asked for at a time, where that is less than usual because more did not come through. ``awaited``: commands wait for
+    the lock; a session that has time lets them go first.
     """
 
     target: Target
@@ -32,20 +34,30 @@ class Contact:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     absent: set[Profile] = field(default_factory=set)
     searched: dict[Profile, datetime] = field(default_factory=dict)
+    slice_rows: dict[Profile, int] = field(default_factory=dict)
     queued: bool = False
     retired: bool = False
+    awaited: int = 0
 
 
 def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> list[Contact]:
-    """Return every active meter of every organization whose protocol has a driver, with what is remembered of it."""
+    """Return every active meter of every organization whose protocol has a driver, with what is remembered of it.
+
+    A secret that does not open is its meter's trouble alone.
+    """
     found: list[Contact] = []
     with database_errors():
         for organization_id in database.organization_ids():
             with database.unit_of_work(Scope.system(organization_id, ACTOR)) as work:
-                keys = secrets.open_all(work, "meter:")
+                keys, closed = secrets.open_each(work, "meter:")
                 versions = secrets.newest_versions(work, "meter:", "encryption_key")
                 for site in estate.sites(work):
                     found += _of_site(work, site, protocols, keys, versions)
+                for contact in found if closed else ():
+                    name = closed.get(f"meter:{contact.target.meter_id}")
+                    if name is not None:
+                        trouble = f"the {name} of this meter does not open; enter it again or restore it from a backup"
+                        contact.target = replace(contact.target, trouble=trouble)
     return found
 
 

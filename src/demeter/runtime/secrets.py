@@ -147,6 +147,36 @@ class SecretBox:
             opened[subject][name] = self._unseal(work, subject, name, (version, key_version, sealed))
         return dict(opened)
 
+    def open_each(self, work: UnitOfWork, subject_prefix: str) -> tuple[dict[str, dict[str, bytes]], dict[str, str]]:
+        """Return what :meth:`open_all` does, and by subject the name of a secret that does not open (it is left out).
+
+        Raises:
+            Unavailable: none opens, so it is the master key that does not fit.
+        """
+        try:
+            return self.open_all(work, subject_prefix), {}
+        except (InvalidTag, Unavailable):
+            opened, closed = self._opened_one_by_one(work, subject_prefix)
+            if not opened:
+                raise
+            return opened, closed
+
+    def _opened_one_by_one(
+        self, work: UnitOfWork, subject_prefix: str
+    ) -> tuple[dict[str, dict[str, bytes]], dict[str, str]]:
+        rows = work.raw.execute(
+            "SELECT DISTINCT subject, name FROM runtime.secret WHERE organization_id = %s AND starts_with(subject, %s)",
+            (work.scope.organization_id, subject_prefix),
+        ).fetchall()
+        opened: dict[str, dict[str, bytes]] = defaultdict(dict)
+        closed: dict[str, str] = {}
+        for subject, name in rows:
+            try:
+                opened[subject][name] = self.open(work, subject, name)
+            except (InvalidTag, Unavailable):
+                closed[subject] = name
+        return {subject: found for subject, found in opened.items() if found}, closed
+
     def open_versions(self, work: UnitOfWork, subject: str) -> dict[str, list[bytes]]:
         """Return every version of every secret of one subject by name, the newest first."""
         rows = work.raw.execute(

@@ -1,5 +1,6 @@
 """The stable plug-in API: what drivers and decoders implement and what they hand over."""
 
+from demeter.sdk.counters import Counted, CounterStore
 from demeter.sdk.driver import (
     Collected,
     Credentials,
@@ -13,6 +14,21 @@ from demeter.sdk.driver import (
     ReadFailure,
 )
 from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
+from demeter.sdk.operations import (
+    OperatingSession,
+    Operation,
+    OperationKind,
+    OperationRefused,
+    RelayState,
+    Report,
+    Rule,
+    Verdict,
+    Words,
+    achieved,
+    check_arguments,
+    judge,
+    unreported,
+)
 from demeter.sdk.push import (
     OpenedPush,
     Pushed,
@@ -28,6 +44,8 @@ from demeter.sdk.push import (
 
 __all__ = [
     "Collected",
+    "Counted",
+    "CounterStore",
     "Credentials",
     "Decoder",
     "Delivery",
@@ -38,6 +56,10 @@ __all__ = [
     "MeterSession",
     "Nameplate",
     "OpenedPush",
+    "OperatingSession",
+    "Operation",
+    "OperationKind",
+    "OperationRefused",
     "Profile",
     "PushFault",
     "PushFrame",
@@ -51,5 +73,14 @@ __all__ = [
     "ReadFailure",
     "ReadingKind",
     "ReadingType",
+    "RelayState",
+    "Report",
+    "Rule",
     "Series",
+    "Verdict",
+    "Words",
+    "achieved",
+    "check_arguments",
+    "judge",
+    "unreported",
 ]

@@ -1,8 +1,9 @@
-"""The contract for what meters send unasked (entry point group ``demeter.pushes``), all of it sans-I/O.
+"""The contract for what meters send unasked (entry point group ``demeter.pushes``), sans-I/O.
 
 A listener gives octets to a :class:`PushStream`, each message it finds to :meth:`PushReceiver.look`, finds the meter
-it says it is from, opens it with that meter's keys, and answers once the readings are committed. It judges counters;
-the receiver does not.
+it says it is from, opens it with that meter's keys, and answers once the readings are committed. It judges the counters
+of meters; the receiver does not. Receivers are made with ``counters=`` (:class:`CounterStore`), as drivers are: for the
+counters of answers.
 """
 
 from __future__ import annotations
@@ -178,11 +179,12 @@ class PushReceiver(Protocol):
         """
         ...
 
-    def answer(self, pushed: Pushed, opened: OpenedPush, meter: PushMeter, counter: int) -> bytes:
-        """Return the octets that confirm a message. ``counter`` was never used for this meter before.
+    async def answer(self, pushed: Pushed, opened: OpenedPush, meter: PushMeter) -> bytes:
+        """Return the octets that confirm a message, each time under a counter never used before.
 
         Raises:
             PushRefusal: it cannot be answered.
+            Unavailable: counters cannot be reserved.
         """
         ...
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from demeter import readings
 from demeter.drivers.dlms import DlmsPushes, PushDecoder
-from demeter.headend import PushLimits, PushListener, held
+from demeter.headend import DatabaseCounters, PushLimits, PushListener, held
 from demeter.ingest import IngestWriter
 from demeter.kernel import Span
 from demeter.protocols.dlms import axdr, data
@@ -124,8 +124,9 @@ async def listening(
     rig: Rig, limits: PushLimits = QUICK, sink: object = None, port: int = 0
 ) -> AsyncIterator[Listening]:
     with stored_by(rig.database) as writer:
+        receiver = DlmsPushes(DatabaseCounters(rig.database))
         listener = PushListener(
-            rig.database, DlmsPushes(), sink or writer.accept, rig.secrets, host="127.0.0.1", port=port, limits=limits
+            rig.database, receiver, sink or writer.accept, rig.secrets, host="127.0.0.1", port=port, limits=limits
         )
         running = asyncio.create_task(listener.run())
         try:

@@ -7,6 +7,7 @@ import random
 import socket
 import struct
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,12 +21,12 @@ from demeter.protocols.dlms import axdr, data
 from demeter.protocols.dlms.apdu import AttributeRef, DataNotificationConfirm, EventNotification
 from demeter.protocols.dlms.hdlc import Address, Control, Frame, Kind
 from demeter.protocols.dlms.obis import Obis
+from demeter.protocols.dlms.profile import CaptureObject
 from demeter.protocols.dlms.security import CipherMode, suite_keys, unprotect
 from demeter.protocols.dlms.wrapper import wrap
 from demeter.runtime.database import Database
 from demeter.sdk import Credentials, Delivery
-from tests.integration.drivers.peer import AK, EK, electricity_meter
-from tests.integration.drivers.peer import TITLE as PEER_TITLE
+from tests.integration.drivers.peer import AK, EK, INDEX, electricity_meter
 from tests.integration.drivers.peer import listening as meter_listening
 from tests.integration.headend.pushing import (
     BEGUN,
@@ -37,6 +38,7 @@ from tests.integration.headend.pushing import (
     notification,
     pushed,
     sealed,
+    stamp,
 )
 from tests.integration.headend.rig import QUIET, Committed, Rig, eventually, last_quarter, make_rig, running
 
@@ -117,7 +119,7 @@ def test_a_confirmed_push_is_answered_only_when_it_is_committed(rig: Rig) -> Non
             gate.set()
             (answer,) = await asking
             assert len(seen) == 1
-            opened = unprotect(suite_keys(EK, AK), b"DMTPSH01", answer)
+            opened = unprotect(suite_keys(EK, AK), None, answer)
             assert opened.plaintext == DataNotificationConfirm(CONFIRMED | 7).encode()
             (unprotected,) = push.frames
             assert (unprotected.source, unprotected.destination) == (16, 1)
@@ -161,14 +163,49 @@ def test_what_the_store_does_not_take_is_not_answered_and_may_come_again(rig: Ri
 
 def test_a_title_learned_in_a_read_is_enough_to_be_known(rig: Rig) -> None:
     async def story() -> None:
-        async with meter_listening(electricity_meter(last_quarter(), 4)) as address:
+        peer = electricity_meter(last_quarter(), 4)
+        async with meter_listening(peer) as address:
             meter = rig.add_meter("PEER-1", address)
             async with running(rig.collector(QUIET)):
                 await eventually(lambda: len(rig.store.stamps(meter)) == 4)
                 await asyncio.sleep(0.3)
         async with listening(rig) as push:
-            await push.send(pushed(77, 900, title=PEER_TITLE))
+            await push.send(pushed(77, 900, title=peer.title))
             await eventually(lambda: push.values() == [77])
+
+    play(story)
+
+
+def test_what_a_push_carries_is_learned_from_the_meter(rig: Rig) -> None:
+    """An Indian push names nothing but its push setup; names, units and period come from the meter's own reads."""
+    survey = Obis.parse("0.5.25.9.0.255")
+    listed = (
+        CaptureObject(1, Obis.parse("0.0.96.1.2.255"), 2),
+        CaptureObject(40, survey, 1),
+        CaptureObject(8, Obis.parse("0.0.1.0.0.255"), 2),
+        INDEX,
+        CaptureObject(7, Obis.parse("1.0.99.1.0.255"), 2),
+    )
+
+    async def story() -> None:
+        at = last_quarter()
+        peer = electricity_meter(at, 100, pushes={str(survey): listed})
+        async with meter_listening(peer) as address:
+            meter = rig.add_meter("PEER-1", address)
+            async with running(rig.collector(replace(QUIET, learn_pushes=True))):
+                await eventually(lambda: len(rig.store.stamps(meter)) == 100)
+                await asyncio.sleep(0.3)
+        rows = [
+            data.structure(stamp(at - timedelta(minutes=15 * n)), *map(data.u32, (40 + n, 2300, 0))) for n in (1, 0)
+        ]
+        header = (data.octets(b"PEER-1"), data.octets(survey.to_bytes()), stamp(at))
+        content = data.structure(*header, data.u32(9000), data.array(*rows))
+        async with listening(rig) as push:
+            await push.send(wrap(sealed(notification(content), 70, title=peer.title), 1, 16))
+            await eventually(lambda: push.values("1.0.1.29.0.255") == [41, 40])
+            assert push.values("1.0.1.8.0.255") == [9000]
+            (frame,) = push.journal(meter)
+            assert {s.reading_type.interval_s for s in PushDecoder().decode(frame.frame(), KEYS)} == {0, 900}
 
     play(story)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from contextlib import suppress
@@ -69,6 +70,10 @@ STAMP = bytes.fromhex("07ea0b14050f2d0000feb600")  # 15:45 in India: 10:15 UTC
 ENERGY, BLOCK_ENERGY, CLOCK = (Obis.parse(text) for text in ("1.0.1.8.0.255", "1.0.1.29.0.255", "0.0.1.0.0.255"))
 RECEIVED = datetime(2026, 11, 20, 10, 16, tzinfo=UTC)
 PUSHES = DlmsPushes()
+
+
+def answered(pushed: Pushed, push: OpenedPush, of: PushMeter) -> bytes:
+    return asyncio.run(PUSHES.answer(pushed, push, of))
 
 
 def name(text: Obis | str) -> Data:
@@ -231,7 +236,7 @@ def test_dedicated_keys_belong_to_associations(mode: CipherMode) -> None:
         ({"signed": True}, PushFault.UNPROTECTED),
         ({"suite": "9"}, PushFault.NOT_CONFIGURED),
         ({"system_title": "short"}, PushFault.NOT_CONFIGURED),
-        ({"push_title": "DMTHES01"}, PushFault.NOT_CONFIGURED),
+        ({"client_title": "short"}, PushFault.NOT_CONFIGURED),
         ({"push_objects": {"1.0": []}}, PushFault.NOT_CONFIGURED),
         ({"push_objects": ["3"]}, PushFault.NOT_CONFIGURED),
         ({"push_layout": "nobodys"}, PushFault.NOT_CONFIGURED),
@@ -268,9 +273,10 @@ def test_an_unprotected_push_is_taken_only_where_the_record_does_not_ask_for_mor
 def test_a_message_to_somebody_else_is_not_taken() -> None:
     other = Channel(KeySet(EK, AK), TITLE, b"OTHERHES", Counters(), form=Form(CipherMode.GENERAL))
     with pytest.raises(PushRefusal, match="addressed to") as refused:
-        opened(other.seal(PLAIN), meter())
+        opened(other.seal(PLAIN), meter(client_title="DMTHES01"))
     assert refused.value.fault is PushFault.NOT_CONFIGURED
     assert opened(other.seal(PLAIN), meter(client_title="OTHERHES")).series
+    assert opened(other.seal(PLAIN), meter()).series  # under the installation's title: whoever may read it may have it
 
 
 def test_the_keys_a_meter_had_before_open_its_earlier_frames() -> None:
@@ -381,6 +387,15 @@ def test_rows_of_a_load_profile_are_interval_readings_where_the_period_is_known(
     )
 
 
+def test_units_that_a_body_leaves_out_come_from_what_was_read_of_the_meter_and_are_kept_with_the_frame() -> None:
+    body = data.structure(name(CLOCK), data.octets(STAMP), name(ENERGY), data.u32(5))
+    apdu = DataNotification(1, axdr.encode(body)).encode()
+    assert opened(apdu, meter(**READ_ONLY_PLAIN)).series == ()
+    push = opened(apdu, meter(**READ_ONLY_PLAIN, objects={"0.1.25.9.0.255": ["3 1.0.1.8.0.255 2 3 30"]}))
+    assert [(one.reading_type.unit, one.reading_type.scaler) for one in push.series] == [("Wh", 3)]
+    assert again(push) == told(push.series)
+
+
 def test_a_body_that_nobody_understands_is_kept_without_readings() -> None:
     push = opened(DataNotification(1, axdr.encode(data.structure(data.u32(1)))).encode(), meter(**READ_ONLY_PLAIN))
     assert (push.series, again(push)) == ((), [])
@@ -422,7 +437,7 @@ def test_messages_come_in_wrapper_frames_in_blocks_and_in_hdlc_frames(step: int)
     hdlc = Frame(Address(16), Address(1, 17, 2), control, b"\xe6\xe7\x00" + PLAIN).to_bytes()
     found = frames_of(PushConnection(), b"\x7e" + hdlc + b"noise" + hdlc, step)
     assert [f.payload for f in found] == [wrap(PLAIN, 1, 16)] * 2
-    answer = PUSHES.answer(PUSHES.look(found[0]), opened_frame(found[0]), meter(**READ_ONLY_PLAIN), 0)
+    answer = answered(PUSHES.look(found[0]), opened_frame(found[0]), meter(**READ_ONLY_PLAIN))
     back = decode_frame(answer)
     assert (back.destination, back.source) == (Address(1, 17, 2), Address(16))
     assert back.information == b"\xe6\xe6\x00" + DataNotification(7, b"").confirmation().encode()
@@ -455,7 +470,7 @@ def test_a_datagram_may_hold_a_bare_apdu_or_several_frames() -> None:
     assert told(push.series) == EXPECTED
     confirmed = DataNotification(CONFIRMED | 9, axdr.encode(BODY))
     (bare,) = PUSHES.datagram(confirmed.encode())
-    answer = PUSHES.answer(PUSHES.look(bare), opened_frame(bare), meter(**READ_ONLY_PLAIN), 0)
+    answer = answered(PUSHES.look(bare), opened_frame(bare), meter(**READ_ONLY_PLAIN))
     assert answer == confirmed.confirmation().encode()
     for octets in (b"", b"\0", wrap(PLAIN, 1, 16)[:-1], b"\x7e\xa0", b"\0\1\0\0\0\0\0\0"):
         with pytest.raises(PushRefusal) as refused:
@@ -471,12 +486,15 @@ def test_an_answer_goes_back_the_way_the_message_came() -> None:
     pushed = PUSHES.look(frame)
     push = PUSHES.open(pushed, meter(), RECEIVED)
     assert push.confirm
-    (answer,) = unwrap_all(PUSHES.answer(pushed, push, meter(), 77))
+    of = meter(client_title="DMTHES01", counter_at_least=70)
+    (answer,) = unwrap_all(answered(pushed, push, of))
     assert (answer.source, answer.destination) == (102, 7)
     inner = decode_gateway(answer.apdu)
     assert (inner.network, inner.address, inner.response) == (3, b"M7", False)
-    found = unprotect(KEYS, b"DMTPSH01", inner.apdu)
-    assert (found.counter, found.plaintext) == (77, sent.confirmation().encode())
+    found = unprotect(KEYS, b"DMTHES01", inner.apdu)
+    assert (found.counter, found.plaintext) == (70, sent.confirmation().encode())
+    (next_one,) = unwrap_all(answered(pushed, push, of))
+    assert unprotect(KEYS, b"DMTHES01", decode_gateway(next_one.apdu).apdu).counter == 71
 
 
 # Robustness
@@ -500,7 +518,8 @@ def handled(frame: PushFrame) -> PushRefusal | None:
         pushed = PUSHES.look(frame)
         push = PUSHES.open(pushed, of, RECEIVED)
         if push.confirm:
-            PUSHES.answer(pushed, push, of, 1)
+            with suppress(StopIteration):  # nothing in memory is waited for
+                PUSHES.answer(pushed, push, of).send(None)
     except PushRefusal as refusal:
         return refusal
     assert again(push) == told(push.series)

@@ -71,9 +71,9 @@ def quarantine_release(
     with opened(context.obj) as wiring:
         ids = _chosen(wiring.database, numbers, everything)
         writer = IngestWriter(wiring.database, wiring.decoders())
-        results = headend.release(
-            wiring.database, wiring.secrets, wiring.push_receivers(), writer.write_now, ids, f"cli:{getpass.getuser()}"
-        )
+        receivers = wiring.push_receivers(headend.DatabaseCounters(wiring.database))
+        actor = f"cli:{getpass.getuser()}"
+        results = headend.release(wiring.database, wiring.secrets, receivers, writer.write_now, ids, actor)
     if as_json:
         output.print_json(results)
     else:

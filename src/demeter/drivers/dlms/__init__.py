@@ -1,8 +1,18 @@
 """The driver for DLMS/COSEM meters, what they push, and the decoders of the frames both hand over."""
 
+from demeter.drivers.dlms.counters import FileCounters, MemoryCounters
 from demeter.drivers.dlms.driver import DlmsDriver
 from demeter.drivers.dlms.frames import CODEC, ProfileDecoder
 from demeter.drivers.dlms.pushing import DlmsPushes, PushDecoder
 from demeter.drivers.dlms.session import DlmsSession
 
-__all__ = ["CODEC", "DlmsDriver", "DlmsPushes", "DlmsSession", "ProfileDecoder", "PushDecoder"]
+__all__ = [
+    "CODEC",
+    "DlmsDriver",
+    "DlmsPushes",
+    "DlmsSession",
+    "FileCounters",
+    "MemoryCounters",
+    "ProfileDecoder",
+    "PushDecoder",
+]

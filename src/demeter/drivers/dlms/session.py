@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from demeter.drivers.dlms.connection import Connection
+from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.frames import ciphering_of, profile_frame
+from demeter.drivers.dlms.line_options import Transport
+from demeter.drivers.dlms.operations import PERFORMERS, Line
 from demeter.drivers.dlms.options import DlmsOptions
 from demeter.drivers.dlms.tables import (
     DAY_S,
@@ -23,7 +26,7 @@ from demeter.drivers.dlms.tables import (
     series_of,
     unscaled,
 )
-from demeter.kernel import Clock
+from demeter.kernel import Clock, Unavailable
 from demeter.protocols.dlms import axdr, data
 from demeter.protocols.dlms.apdu import AttributeRef
 from demeter.protocols.dlms.client import Client, Exchange
@@ -38,7 +41,19 @@ from demeter.protocols.dlms.profile import (
     profile_columns,
 )
 from demeter.protocols.dlms.wrapper import wrap
-from demeter.sdk import Collected, Credentials, FailureKind, Nameplate, Profile, ReadFailure
+from demeter.sdk import (
+    Collected,
+    Credentials,
+    FailureKind,
+    Nameplate,
+    Operation,
+    OperationKind,
+    Profile,
+    ReadFailure,
+    Report,
+    Words,
+    unreported,
+)
 
 T = TypeVar("T")
 
@@ -51,9 +66,17 @@ ANSWER_OCTETS = 60_000
 FEWEST_OCTETS = 8_000
 """A meter of small APDUs is still asked for this much (about two days), which it sends in blocks."""
 
+BITS_AN_OCTET = 10
+ANSWER_S = 30
+"""On a serial line an answer takes at most about so many seconds: another session may wait for the line."""
+
+LONGEST_PERIOD_S = 31 * DAY_S
+"""A month: no table is filled less often."""
+
 BUFFER, CAPTURES, PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
 """Attributes of a profile generic (IC 7)."""
 
+SERIAL = AttributeRef(1, Obis.parse("0.0.96.1.0.255"), 2)
 NAMEPLATE = tuple(
     AttributeRef(1, Obis.parse(name), 2)
     for name in ("0.0.96.1.0.255", "0.0.96.1.1.255", "1.0.0.2.0.255", "0.0.94.91.9.255")
@@ -61,7 +84,7 @@ NAMEPLATE = tuple(
 
 
 class DlmsSession:
-    """A :class:`demeter.sdk.MeterSession`; after a failure other than a refusal it is of no more use."""
+    """A :class:`demeter.sdk.OperatingSession`; after a failure other than a refusal it is of no more use."""
 
     def __init__(
         self,
@@ -70,15 +93,16 @@ class DlmsSession:
         options: DlmsOptions,
         credentials: Credentials,
         clock: Clock,
-        ended: Callable[[], None] | None = None,
+        allotment: Allotment | None = None,
     ) -> None:
         self._connection = connection
         self._client = client
         self._options = options
         self._credentials = credentials
         self._clock = clock
-        self._ended = ended
+        self._allotment = allotment
         self._tables: dict[Profile, Table] = {}
+        self._serial: str | None = None
 
     @property
     def client(self) -> Client:
@@ -93,11 +117,13 @@ class DlmsSession:
         """
         options = self._options
         try:
+            await self._provide()
             request = next(exchange)
             while True:
                 answer = await self._connection.ask(request, options.client_sap, options.server_sap, options.answer_s)
-                if record is not None:
+                if record is not None and answer:
                     record.append(wrap(answer, options.server_sap, options.client_sap))
+                await self._provide()
                 request = exchange.send(answer)
         except StopIteration as done:
             result: T = done.value
@@ -106,6 +132,15 @@ class DlmsSession:
             if not isinstance(error, Refused | ServiceError):
                 self._connection.abort()
             raise failure_of(error, doing) from error
+
+    async def _provide(self) -> None:
+        if self._allotment is not None:
+            await self._allotment.provide(self._client)
+
+    def give_back(self) -> None:
+        """Leave the counters that were not used to the next session; nothing may be sent afterwards."""
+        if self._allotment is not None:
+            self._allotment.close(self._client)
 
     async def associate(self) -> None:
         """Open the association (all passes)."""
@@ -116,9 +151,22 @@ class DlmsSession:
         answers = await self.run(self._client.get_many(NAMEPLATE), "reading the nameplate")
         with decoding("reading the nameplate"):
             serial, maker, firmware, kind = (_text(answer) for answer in answers)
+        return Nameplate(self._told(serial), maker, firmware, kind)
+
+    async def serial(self) -> str:
+        """Return the serial number, asked for once in a session."""
+        if self._serial is None:
+            doing = "reading the serial number"
+            [answer] = await self.run(self._client.get_many([SERIAL]), doing)
+            with decoding(doing):
+                return self._told(_text(answer))
+        return self._serial
+
+    def _told(self, serial: str) -> str:
         if not serial:
             raise ReadFailure(FailureKind.NOT_SUPPORTED, "the meter does not tell its serial number")
-        return Nameplate(serial, maker, firmware, kind)
+        self._serial = serial
+        return serial
 
     async def clock(self) -> datetime:
         """Read the meter's clock as aware UTC."""
@@ -142,8 +190,8 @@ class DlmsSession:
     async def table(self, profile: Profile) -> Table:
         """Return the profile as this meter has it.
 
-        Read once per session, in one request: columns, period and scaler profile. They are not kept between sessions
-        or meters: a column taken with another meter's scaler would be a wrong number that looks right.
+        Read once per session, in one request: columns, period, scaler profile and serial number. They are not kept
+        between sessions or meters: a column taken with another meter's scaler would be a wrong number that looks right.
         """
         if profile not in self._tables:
             self._tables[profile] = await self._read_table(profile)
@@ -191,6 +239,9 @@ class DlmsSession:
         return [await self._read_range(table, start, end) for start, end in _ranges(table, since, until, self._room())]
 
     def _room(self) -> int:
+        line = self._options.line
+        if line.transport is Transport.HDLC_SERIAL:
+            return max(1, min(ANSWER_OCTETS, line.baud // BITS_AN_OCTET * ANSWER_S))
         return max(FEWEST_OCTETS, min(ANSWER_OCTETS, self._options.max_pdu))
 
     async def _read_range(self, table: Table, since: datetime, until: datetime) -> Collected:
@@ -216,39 +267,44 @@ class DlmsSession:
             raise ReadFailure(FailureKind.NOT_SUPPORTED, f"reading {profile.value} is not implemented")
         obis, scaler_obis = found
         doing = f"reading the columns of {profile.value}"
-        wanted = ((obis, CAPTURES), (obis, PERIOD), (scaler_obis, BUFFER), (scaler_obis, CAPTURES))
-        answers = await self.run(
-            self._client.get_many([AttributeRef(PROFILE_CLASS, name, attribute) for name, attribute in wanted]), doing
-        )
+        places_of = ((obis, CAPTURES), (obis, PERIOD), (scaler_obis, BUFFER), (scaler_obis, CAPTURES))
+        wanted = [AttributeRef(PROFILE_CLASS, name, attribute) for name, attribute in places_of]
+        if self._serial is None:
+            wanted.append(SERIAL)
+        answers = await self.run(self._client.get_many(wanted), doing)
         with decoding(doing):
+            if self._serial is None:
+                self._told(_text(answers.pop()))
             columns, period, scaler_row, scaler_columns = (_unless_missing(answer) for answer in answers)
             if columns is None or period is None:
                 raise Refused(DataAccessResult.OBJECT_UNDEFINED, f"the meter has no {profile.value} ({obis})")
             scalers: Scalers = {}
             if scaler_row is not None and scaler_columns is not None:
                 scalers = scalers_of(scaler_row, scaler_columns)
-            table = Table(profile, obis, captures_of(columns), scalers, int(axdr.decode_all(period).value))
-        return await self.complete(table, doing)
+            table = Table(profile, obis, captures_of(columns), scalers, _period_s(period))
+        return await self._complete(table, doing)
 
-    async def complete(self, table: Table, doing: str) -> Table:
+    async def _complete(self, table: Table, doing: str) -> Table:
         """Ask the registers themselves for the scalers that a table does not have."""
         missing = unscaled(table.captures, table.scalers)
         if not missing:
             return table
         attributes = [AttributeRef(c.class_id, c.obis, 4 if c.class_id == 5 else 3) for c in missing]
-        answers = await self.values(attributes, doing)
+        answers = await self.run(self._client.get_many(attributes), doing)
         scalers = dict(table.scalers)
         with decoding(doing):
-            for capture, value in zip(missing, answers, strict=True):
+            for capture, answer in zip(missing, answers, strict=True):
+                value = _unless_missing(answer)
                 if value is not None:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
 
-    async def values(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
-        """Read attributes; None stands for those the meter does not have."""
+    async def tried(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
+        """Read attributes; None stands for those the meter does not give."""
+        if not attributes:
+            return []
         answers = await self.run(self._client.get_many(attributes), doing)
-        with decoding(doing):
-            return [_unless_missing(answer) for answer in answers]
+        return [answer if isinstance(answer, bytes) else None for answer in answers]
 
     def place(self, profile: Profile) -> Obis | None:
         """Return the logical name of a profile of this meter's commodity; None: it is not read here."""
@@ -266,17 +322,55 @@ class DlmsSession:
 
         return await push_objects(self)
 
-    async def close(self) -> None:
-        """Release the association; never raises."""
+    def operations(self) -> frozenset[OperationKind]:
+        """Return the kinds of operations that can be performed."""
+        return frozenset(PERFORMERS)
+
+    async def observe(self, operation: Operation) -> Words:
+        """Read what shows the effect of an operation."""
+        return await PERFORMERS[operation.kind].observe(self._line(), operation)
+
+    async def perform(self, operation: Operation, seen: Words, report: Report = unreported) -> None:
+        """Do it; returns when the meter has said that it did."""
+        await PERFORMERS[operation.kind].perform(self._line(), operation, seen, report)
+
+    def _line(self) -> Line:
         options = self._options
-        with contextlib.suppress(ReadFailure, DlmsError, StopIteration):
+        return Line(self.run, self._client, self._clock, ZoneInfo(options.zone), options.commodity)
+
+    async def close(self) -> None:
+        """Release the association and let the line go, also when cancelled meanwhile; never raises otherwise."""
+        try:
+            await self.release()
+            await self._connection.leave(RELEASE_S)
+        finally:
+            self._connection.abort()
+            self.give_back()
+            if self._allotment is not None:
+                with contextlib.suppress(Unavailable):
+                    await self._allotment.remember(self._client)
+
+    async def release(self) -> bool:
+        """Release the association; return whether the line may be used for another one. Does not raise.
+
+        An HDLC link ends the association with itself, without a word of ours, when it is taken down or another client
+        address sets up its own (Green Book 9.4.2).
+        """
+        options = self._options
+        if options.line.ends_associations:
+            return True
+        within_s = min(RELEASE_S, options.answer_s)
+        try:
+            await self._provide()
             exchange = self._client.release()
-            release = next(exchange)
-            exchange.send(await self._connection.ask(release, options.client_sap, options.server_sap, RELEASE_S))
-        await self._connection.leave(RELEASE_S)
-        self._connection.abort()
-        if self._ended is not None:
-            self._ended()
+            request = next(exchange)
+            while True:
+                answer = await self._connection.ask(request, options.client_sap, options.server_sap, within_s)
+                request = exchange.send(answer)
+        except (StopIteration, DlmsError):
+            return True
+        except (ReadFailure, Unavailable):
+            return False
 
 
 @contextlib.contextmanager
@@ -297,6 +391,14 @@ def _unless_missing(answer: bytes | Refused) -> bytes | None:
     if answer.result in (DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_UNAVAILABLE):
         return None
     raise answer
+
+
+def _period_s(value: bytes) -> int:
+    """Return a capture period in seconds (0: not by time)."""
+    period_s = axdr.decode_all(value).value
+    if not isinstance(period_s, int) or not 0 <= period_s <= LONGEST_PERIOD_S:
+        raise Malformed(f"the capture period is said to be {period_s!r}, not 0 to {LONGEST_PERIOD_S} seconds")
+    return period_s
 
 
 def _text(answer: bytes | Refused) -> str:

@@ -83,10 +83,9 @@ class Handler:
 
     async def _answer(self, pushed: Pushed, sender: Sender, opened: OpenedPush) -> bytes:
         """Return the confirmation; without one the sender tries again, which is found out as a repeat."""
-        counter = self._windows.draw(sender) if pushed.protected else 0
         try:
             await self._windows.written()
-            return self._receiver.answer(pushed, opened, sender.meter, counter)
+            return await self._receiver.answer(pushed, opened, sender.meter)
         except (PushRefusal, Unavailable) as error:
             log.warning("a push was stored but cannot be confirmed", meter=sender.meter.serial, reason=str(error))
             return b""

@@ -22,7 +22,6 @@ from demeter.runtime.database import Database, Scope
 from demeter.sdk import OpenedPush, PushFault, PushRefusal
 
 log = logging.get("push")
-OWN = "sent"
 
 Place = tuple[str, str, int]
 """System title, what is counted, key version."""
@@ -115,13 +114,6 @@ class Windows:
         for series, number in opened.counters:
             self._window(sender, title, series).give_back(number)
         self._note(sender, title, opened)
-
-    def draw(self, sender: Sender) -> int:
-        """Return a number for an answer, never used before."""
-        window = self._window(sender, "", OWN)
-        window.take(window.reached + 1 if window.reached > 0 else 1, self._size)
-        self._mark(sender, "", OWN)
-        return window.reached
 
     async def written(self) -> None:
         """Wait until everything taken so far is in the database.

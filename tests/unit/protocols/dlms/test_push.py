@@ -197,6 +197,22 @@ def test_the_object_list_in_front_names_the_values() -> None:
     assert [value.class_id for value in reading.rows[0].values] == [8, 3, 3]
 
 
+def test_object_lists_of_later_versions_are_read_and_scalers_come_from_what_is_known_of_the_meter() -> None:
+    def later(capture: CaptureObject) -> Data:
+        restriction = data.structure(data.enum(0), data.null())
+        return data.structure(*capture.to_data().value, restriction, data.array())
+
+    listed = data.array(
+        *(later(CaptureObject(c, o, 2)) for c, o in ((40, INSTANT), (1, METER_ID), (8, CLOCK), (3, ENERGY)))
+    )
+    body = data.structure(listed, data.text("DM000001"), data.octets(TIME), data.u32(1234))
+    reading = read_push(body)
+    assert (reading.layout, reading.names, reading.at) == ("pushes/described", ("DM000001",), MOMENT)
+    assert told(reading)[str(ENERGY)] == (1234, 0, None)
+    known = {POWER: columns("3 1.0.1.8.0.255 2 -1 30", "3 1.0.1.8.0.255 3")}
+    assert told(read_push(body, objects=known))[str(ENERGY)] == (1234, -1, 30)
+
+
 def test_a_known_object_list_names_whatever_the_meter_pushes() -> None:
     known = {None: columns("8 0.0.1.0.0.255 2", "3 1.0.1.8.0.255 2 -3 30")}
     reading = read_push(axdr.encode(data.structure(data.octets(TIME), data.u32(7))), objects=known)

@@ -63,15 +63,13 @@ def reading_context(
     """Return how a body was read: with which layout and columns; nothing for a body without readings."""
     if reading is None or reading.layout is None:
         return {}
-    named = {value.obis for row in reading.rows for value in row.values}
-    profiles = {
-        column.obis
-        for columns in objects.values()
-        for column in columns
-        if column.class_id == 7 and column.obis is not None
-    }
+    named = {value.obis for row in reading.rows for value in row.values if value.obis is not None}
     used = {reading.push_obis} if reading.layout != BY_OBJECTS else {None}
-    kept = {name: columns for name, columns in objects.items() if name in used | profiles} if named != {None} else {}
+    kept = {
+        name: columns
+        for name, columns in objects.items()
+        if named and (name in used or any(each.scaler is not None and each.obis in named for each in columns))
+    }
     context: dict[str, object] = {"layout": reading.layout, "zone": zone}
     if period_s is not None:
         context["period_s"] = period_s

@@ -11,12 +11,12 @@ push_from      none                IP address: an unprotected push from there th
 push_layout    by the body         the layout or the profile whose layouts are taken, such as ``han-kaifa``
 push_objects   as read             what is pushed: push setup (``body``: whatever is pushed; a profile: its rows) →
                                    list of ``class name attribute [scaler unit]``
-push_title     DMTPSH01            the system title under which confirmations are sent; never ``client_title``
 push_period_s  as read             integration period of pushed load profile rows, seconds
 ============== =================== ============================================================================
 
-``mechanism``, ``cipher``, ``suite``, ``protection``, ``signed``, ``meter_signing_key``, ``client_title`` and ``zone``
-hold for pushes as for reading; ``meter_agreement_key`` is the meter's public key of key agreement, hexadecimal.
+``mechanism``, ``cipher``, ``suite``, ``protection``, ``signed``, ``meter_signing_key``, ``client_title``, ``zone`` and
+the options of counters hold for pushes as for reading; ``meter_agreement_key`` is the meter's public key of key
+agreement, hexadecimal.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class PushOptions:
-    """The options above, checked. ``plain``: unprotected pushes are taken; ``period_s`` None: not known."""
+    """The options above, checked.
+
+    ``plain``: unprotected pushes are taken. ``period_s`` None: not known. ``client_title`` None: the installation's.
+    """
 
     title: bytes | None
     device_id: str
@@ -50,8 +53,7 @@ class PushOptions:
     source: str
     layouts: tuple[Layout, ...]
     objects: Objects
-    own_title: bytes
-    client_title: bytes
+    client_title: bytes | None
     period_s: int | None
     zone: str
     suite: Suite
@@ -59,6 +61,7 @@ class PushOptions:
     signed: bool
     meter_signing_key: bytes
     meter_agreement_key: bytes
+    counter_at_least: int
 
 
 def parse_push_options(meter: PushMeter) -> PushOptions:
@@ -77,10 +80,7 @@ def _parsed(meter: PushMeter) -> PushOptions:
     given = meter.options
     mechanism, _ = choice(given, "mechanism", MECHANISMS, "hls-gmac")
     cipher = choice(given, "cipher", CIPHERS, "glo" if mechanism.high else "none")
-    own, client = title_of(given, "push_title", "DMTPSH01"), title_of(given, "client_title", "DMTHES01")
-    if own == client:
-        raise wrong("the option push_title must not be the client_title: both count by themselves")
-    title = title_of(given, "system_title", "") if given.get("system_title") else bytes.fromhex(meter.title)
+    title = title_of(given, "system_title") if given.get("system_title") else bytes.fromhex(meter.title)
     period = given.get("push_period_s", meter.period_s)
     return PushOptions(
         title=title or None,
@@ -89,8 +89,7 @@ def _parsed(meter: PushMeter) -> PushOptions:
         source=_address(str(given.get("push_from", ""))),
         layouts=layouts_of(str(given.get("push_layout", ""))),
         objects=parse_objects(given.get("push_objects", meter.objects)),
-        own_title=own,
-        client_title=client,
+        client_title=title_of(given, "client_title") if "client_title" in given else None,
         period_s=None if not period else int(number({"push_period_s": period}, "push_period_s", 0, 1, DAY_S)),
         zone=zone_of(str(given.get("zone", "UTC"))),
         suite=choice(given, "suite", SUITES, "0"),
@@ -98,6 +97,7 @@ def _parsed(meter: PushMeter) -> PushOptions:
         signed=flag(given, "signed"),
         meter_signing_key=hexadecimal(given, "meter_signing_key"),
         meter_agreement_key=hexadecimal(given, "meter_agreement_key"),
+        counter_at_least=int(number(given, "counter_at_least", 0, 0, 0xFFFF_FFFF)),
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from demeter.drivers.dlms.counters import MemoryCounters
+from demeter.drivers.dlms.counting import Books, fingerprint_of
 from demeter.drivers.dlms.pushing.frames import CODEC, push_context, reading_context, series_of_push
 from demeter.drivers.dlms.pushing.lines import Line, PushConnection, datagram_pushes, enclose, refusal, whole
 from demeter.drivers.dlms.pushing.opening import (
@@ -34,6 +36,7 @@ from demeter.protocols.dlms.security import (
     signed_content,
 )
 from demeter.sdk import (
+    CounterStore,
     Frame,
     OpenedPush,
     Pushed,
@@ -59,6 +62,9 @@ class DlmsPushes:
 
     name = "dlms"
     protocols = ("dlms", "dlms-push")
+
+    def __init__(self, counters: CounterStore | None = None) -> None:
+        self._books = Books(counters or MemoryCounters())
 
     def stream(self) -> PushStream:
         """Return what cuts a connection's octets into messages."""
@@ -125,20 +131,32 @@ class DlmsPushes:
             answer=sent,
         )
 
-    def answer(self, pushed: Pushed, opened: OpenedPush, meter: PushMeter, counter: int) -> bytes:
-        """Return the octets that confirm a message: plain for a plain one, else ciphered as general-glo."""
+    async def answer(self, pushed: Pushed, opened: OpenedPush, meter: PushMeter) -> bytes:
+        """Return the octets that confirm a message: plain for a plain one, else ciphered as general-glo.
+
+        Raises:
+            PushRefusal: it cannot be answered.
+            Unavailable: counters cannot be reserved.
+        """
         sent, line = opened.answer, pushed.frame.line
         assert isinstance(sent, DataNotification)
         with refusing():
             answer = sent.confirmation().encode()
             if pushed.protected:
-                options = parse_push_options(meter)
-                keys = self._keys(meter, options).sealing
-                mode = CipherMode.GENERAL_GLO
-                answer = protect(keys, options.own_title, counter, answer, mode=mode, protection=options.protection)
+                answer = await self._sealed(answer, meter)
             if not isinstance(line, Line):
                 raise Unsupported("there is no line to answer on")
             return enclose(answer, pushed.frame.payload, line)
+
+    async def _sealed(self, answer: bytes, meter: PushMeter) -> bytes:
+        """Cipher an answer under a counter nobody ever uses again, above all that this meter was sent."""
+        options = parse_push_options(meter)
+        keys = self._keys(meter, options)
+        title = options.client_title or await self._books.title()
+        fingerprint = fingerprint_of(keys.encryption_key)
+        counter = await self._books.store.reserve(title, fingerprint, max(options.counter_at_least, 1), 1)
+        mode = CipherMode.GENERAL_GLO
+        return protect(keys.sealing, title, counter, answer, mode=mode, protection=options.protection)
 
     def _keys(self, meter: PushMeter, options: PushOptions) -> KeySet:
         secrets = meter.credentials.secrets
@@ -162,7 +180,7 @@ def _check_protection(apdu: bytes, options: PushOptions) -> None:
     if not options.plain and not is_ciphered(signed_content(apdu)):
         raise PushRefusal(PushFault.UNPROTECTED, "not ciphered, where ciphering is expected")
     recipient = recipient_of(apdu)
-    if recipient not in (b"", options.client_title, options.own_title):
+    if options.client_title is not None and recipient not in (b"", options.client_title):
         raise PushRefusal(PushFault.NOT_CONFIGURED, f"it is addressed to {recipient.hex()}, not to client_title")
 
 

@@ -6,7 +6,7 @@ are :class:`demeter.protocols.dlms.apdu.DataNotification` and its kin, protectio
 
 from demeter.protocols.dlms.push.layout import WORDS, Column, Columns, Layout, Objects, Scaler, Shape, parse_scaler
 from demeter.protocols.dlms.push.model import PushReading, PushRow, PushValue, Value
-from demeter.protocols.dlms.push.reading import BY_OBJECTS, read_push
+from demeter.protocols.dlms.push.reading import BY_OBJECTS, object_list, read_push
 
 __all__ = [
     "BY_OBJECTS",
@@ -21,6 +21,7 @@ __all__ = [
     "Scaler",
     "Shape",
     "Value",
+    "object_list",
     "parse_scaler",
     "read_push",
 ]

@@ -16,17 +16,21 @@ from typing import Final
 from demeter.protocols.dlms.axdr import decode_all
 from demeter.protocols.dlms.cosem_time import CosemDateTime
 from demeter.protocols.dlms.data import Data, Tag
-from demeter.protocols.dlms.errors import DlmsError
+from demeter.protocols.dlms.errors import DlmsError, Malformed
 from demeter.protocols.dlms.obis import Obis
-from demeter.protocols.dlms.profile.captures import decode_capture_objects
+from demeter.protocols.dlms.profile.captures import CaptureObject
 from demeter.protocols.dlms.push.layout import Column, Layout, Objects, Scaler, Shape
 from demeter.protocols.dlms.push.model import PushReading, PushRow, PushValue, Value
 
 BY_OBJECTS: Final = "push objects"
 """The name readings bear that were read by the meter's own push object list."""
 
+MOST_OBJECTS: Final = 256
+"""Objects a push object list may hold."""
+
 _CLOCK_CLASS: Final = 8
 _PROFILE_CLASS: Final = 7
+_VALUE: Final = 2
 _SEQUENCES: Final = (Tag.ARRAY, Tag.STRUCTURE)
 _TEXTS: Final = (Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING)
 _NUMBERS: Final = frozenset(
@@ -70,6 +74,16 @@ class _Found:
     rows: list[PushRow] = field(default_factory=list)
     values: list[PushValue] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def scaler(self, obis: Obis | None, attribute: int) -> tuple[int, int | None]:
+        """Return scaler and unit of what does not tell them itself: as the layout or any of the meter's lists says."""
+        if obis is None or attribute != _VALUE:
+            return 0, None
+        told = self.layout.scalers.get(obis)
+        if told is None:
+            columns = (column for columns in self.objects.values() for column in columns)
+            told = next((each.scaler for each in columns if (each.obis, each.attribute) == (obis, _VALUE)), None)
+        return told or (0, None)
 
 
 def read_push(body: bytes | Data, layouts: Iterable[Layout], objects: Objects = _NOTHING) -> PushReading:
@@ -169,7 +183,7 @@ def _positions(found: _Found, items: Sequence[Data]) -> None:
 def _described(found: _Found, items: Sequence[Data]) -> None:
     """The push object list first, then its values (the list may name itself)."""
     try:
-        captures = decode_capture_objects(_as_array(items[0]))
+        captures = object_list(items[0])
     except DlmsError as error:
         raise _Unfit(f"the first element is no object list: {error}") from None
     values = items[1:]
@@ -212,8 +226,18 @@ def _is_table(data: Data) -> bool:
     return data.tag is Tag.ARRAY and bool(data.value) and all(item.tag is Tag.STRUCTURE for item in data.value)
 
 
-def _as_array(data: Data) -> Data:
-    return Data(Tag.ARRAY, data.value) if data.tag is Tag.STRUCTURE else data
+def object_list(data: Data) -> tuple[CaptureObject, ...]:
+    """Return the attributes of a push object list; what later versions of the class add to each is left out.
+
+    Raises:
+        Malformed: it is no object list.
+    """
+    if data.tag not in _SEQUENCES or len(data.value) > MOST_OBJECTS:
+        raise Malformed("a push object list is an array of objects", offset=0)
+    return tuple(
+        CaptureObject.from_data(Data(Tag.STRUCTURE, tuple(item.value[:4])) if item.tag is Tag.STRUCTURE else item)
+        for item in data.value
+    )
 
 
 # Elements
@@ -237,8 +261,9 @@ def _take(found: _Found, words: Sequence[str], items: Sequence[Data], place: int
             case other:
                 _head(found, other, item, place)
     if value is not None:
-        scaler = scaler or (found.layout.scalers.get(obis) if obis else None)
-        named = PushValue(len(found.values), None, obis, attribute, class_id, *(scaler or (0, None)))
+        named = PushValue(
+            len(found.values), None, obis, attribute, class_id, *(scaler or found.scaler(obis, attribute))
+        )
         _add(found, named, value)
 
 
@@ -268,7 +293,7 @@ def _by_columns(found: _Found, items: Sequence[Data], columns: Sequence[Column])
             _table(found, item, found.objects[column.obis])
         else:
             _check(column, item, place)
-            scaler = column.scaler or found.layout.scalers.get(column.obis) or (0, None)
+            scaler = column.scaler or found.scaler(column.obis, column.attribute)
             named = PushValue(place, None, column.obis, column.attribute, column.class_id, *scaler)
             _add(found, named, item)
 

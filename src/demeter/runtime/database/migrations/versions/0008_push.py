@@ -14,7 +14,7 @@ CREATE TABLE headend.push_counter (
   site_id int NOT NULL REFERENCES estate.site,
   meter_id int NOT NULL REFERENCES estate.meter,
   title text NOT NULL,
-  series text NOT NULL,          -- what is counted; 'sent': our own answers
+  series text NOT NULL,          -- what is counted: invocations, transactions
   key_version int NOT NULL,
   reached numeric(20) NOT NULL,
   taken numeric(20) NOT NULL,    -- bit k: reached - k was taken
