@@ -58,6 +58,7 @@ _BY_FAILURE: Final = {
     FailureKind.REFUSED: ExitCode.NOT_ALLOWED,
     FailureKind.WRONG_KEY: ExitCode.NOT_ALLOWED,
     FailureKind.REPLAYED: ExitCode.NOT_ALLOWED,
+    FailureKind.IMPLAUSIBLE_COUNTER: ExitCode.NOT_ALLOWED,
     FailureKind.NOT_SUPPORTED: ExitCode.NOT_FOUND,
     FailureKind.NOT_CONFIGURED: ExitCode.INVALID,
     FailureKind.WRONG_METER: ExitCode.INVALID,

@@ -224,8 +224,23 @@ def test_a_method_that_is_not_there_is_said(meters: dict[str, str], keys: Path) 
     assert "object undefined" in ran.err
 
 
+def test_counters_and_our_title_are_kept_in_a_file(meters: dict[str, str], keys: Path) -> None:
+    book = keys.parent / "counters.json"
+    for _ in range(2):
+        ran = read(meters, keys, "clock:2", "--counter-file", book)
+        assert (ran.code, ran.err) == (0, "")
+    kept = json.loads(book.read_text())
+    (sent,) = kept["sent"].values()
+    assert list(sent) == [kept["title"]]
+    assert EK.hex() not in book.read_text()
+    assert "--counter-file" in read(meters, keys, "clock:2", "--client-title", "DMTHES01").err
+
+
 def test_a_counter_that_is_too_low_is_told(meters: dict[str, str], keys: Path) -> None:
-    assert read(meters, keys, "clock:2", "--counter", "2000000").code == 0
-    low = read(meters, keys, "clock:2", "--counter", "1999990")
+    public = dlms("read", meters["house"], "--mechanism", "none", "1:0.0.43.1.3.255:2", "--json", cwd=keys.parent)
+    told = public.json["objects"][0]["attributes"]["value"]["value"]
+    assert read(meters, keys, "clock:2", "--counter", told + 1000).code == 0
+    low = read(meters, keys, "clock:2", "--counter", told + 10)
     assert low.code == 4
     assert "counter" in low.err
+    assert "Hint:" in low.err

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from demeter.drivers.dlms.cli import app
 from demeter.drivers.dlms.cli.bodies import Given, Header, body_of, given_value, layout_named, message_of
-from demeter.drivers.dlms.cli.counters import reserve
 from demeter.drivers.dlms.cli.keys import keyring_of, octets_of, read_key_file
 from demeter.drivers.dlms.cli.objects import Wanted, classes_of, name_of, wanted
 from demeter.drivers.dlms.cli.tracing import cut
@@ -147,19 +146,6 @@ def test_a_key_file_gives_octets_and_never_repeats_a_secret_in_an_error(tmp_path
             read_key_file(file)
         assert "secret!" not in str(wrong.value)
     assert octets_of("password", "0x0102", "here") == b"\1\2"
-
-
-def test_counters_are_used_once_and_outlive_the_command(tmp_path: Path) -> None:
-    file, title, other = tmp_path / "used.json", b"DMT00001", b"DMT00002"
-    assert [reserve(file, title, 2) for _ in range(3)] == [1, 3, 5]
-    assert reserve(file, other, 1, least=100) == 100
-    assert reserve(file, other, 1, least=5) == 101
-    file.write_text('{"444d543030303031": "many"}')
-    with pytest.raises(Invalid):
-        reserve(file, title, 1)
-    file.write_text(json.dumps({title.hex(): 2**32 - 2}))
-    with pytest.raises(Invalid, match="used up"):
-        reserve(file, title, 2)
 
 
 HEADER = Header("DM1", Obis(0, 0, 25, 9, 0), CosemDateTime(2026, 11, 20, 5, 12, 0, 0, 0, -330, 0).to_bytes())

@@ -10,10 +10,12 @@ from demeter.drivers.dlms.cli.keys import keyring_of
 from demeter.drivers.dlms.cli.options import Meter
 from demeter.drivers.dlms.cli.tracing import Trace, TracedLoop
 from demeter.drivers.dlms.connection import Connection
+from demeter.drivers.dlms.counters import FileCounters
+from demeter.drivers.dlms.dialing import dial
 from demeter.drivers.dlms.driver import DlmsDriver
 from demeter.drivers.dlms.options import DlmsOptions
 from demeter.drivers.dlms.session import DlmsSession
-from demeter.sdk import Credentials
+from demeter.sdk import CounterStore, Credentials
 
 T = TypeVar("T")
 
@@ -21,14 +23,14 @@ T = TypeVar("T")
 class ToolDriver(DlmsDriver):
     """The driver, with an invocation counter that may be given: some meters do not tell theirs to everybody."""
 
-    def __init__(self, counter: int | None) -> None:
-        super().__init__()
+    def __init__(self, counter: int | None, counters: CounterStore | None) -> None:
+        super().__init__(counters=counters)
         self._given = counter
 
-    async def _counter(self, connection: Connection, options: DlmsOptions, credentials: Credentials) -> int:
-        if self._given is not None:
-            return self._given - 1
-        return await super()._counter(connection, options, credentials)
+    async def _line(self, options: DlmsOptions, credentials: Credentials) -> tuple[Connection, int]:
+        if self._given is None:
+            return await super()._line(options, credentials)
+        return await dial(options.line, options.connect_s), self._given - 1
 
 
 def with_session(meter: Meter, act: Callable[[DlmsSession], Awaitable[T]]) -> T:
@@ -39,7 +41,8 @@ def with_session(meter: Meter, act: Callable[[DlmsSession], Awaitable[T]]) -> T:
     """
 
     async def story() -> T:
-        session = await ToolDriver(meter.counter).open(meter.endpoint, meter.credentials)
+        counters = None if meter.counter_file is None else FileCounters(meter.counter_file)
+        session = await ToolDriver(meter.counter, counters).open(meter.endpoint, meter.credentials)
         try:
             return await act(session)
         finally:

@@ -19,6 +19,7 @@ from demeter.drivers.dlms.line_options import BAUDS, Transport
 from demeter.drivers.dlms.options import CIPHERS, MECHANISMS, PROTECTIONS
 from demeter.kernel import Commodity
 from demeter.sdk import Credentials, Endpoint
+from demeter.sdk.commands import say
 
 _WHO, _KEYS, _LINE = "Association", "Keys", "Line"
 _VARIABLES: Final = {
@@ -42,7 +43,9 @@ _OPTIONS: Final[tuple[tuple[str, Any, str, str], ...]] = (
     ("protection", str, _WHO, f"{_words(PROTECTIONS)} (default authenticated-encrypted)"),
     ("signed", bool, _WHO, "Sign requests, expect signed answers"),
     ("meter_signing_key", str, _WHO, "The meter's public signing key, hexadecimal"),
-    ("client_title", str, _WHO, "Our system title: 8 characters or 16 hexadecimal digits (default DMTHES01)"),
+    ("client_title", str, _WHO, "Our system title: 8 characters or 16 hexadecimal digits"),
+    ("counter_at_least", int, _WHO, "The meter's counter a person vouches for"),
+    ("counter_epoch", int, _WHO, "Raised when a repaired meter counts anew"),
     ("counter_obis", str, _WHO, "Invocation counter the public client reads (default 0.0.43.1.3.255)"),
     ("max_pdu", int, _WHO, "Longest APDU received, bytes (default 65535)"),
     ("zone", str, _WHO, "IANA zone of stamps without deviation, and of --from and --to (default UTC)"),
@@ -74,6 +77,7 @@ class Meter:
     credentials: Credentials
     keys: KeyFile
     counter: int | None
+    counter_file: Path | None
     trace: bool
 
 
@@ -109,11 +113,17 @@ def _others() -> list[inspect.Parameter]:
     counter = typer.Option(
         "--counter", help="First invocation counter (else the meter is asked, as public client)", rich_help_panel=_KEYS
     )
+    counters = typer.Option(
+        "--counter-file",
+        help="JSON file of used counters and of our title (else our title is made by chance)",
+        rich_help_panel=_KEYS,
+    )
     trace = typer.Option("--trace", help="Show every frame, decoded, on stderr.")
     given: list[tuple[str, Any, Any]] = [
         ("address", Annotated[str, address], inspect.Parameter.empty),
         ("key_file", Annotated[Path | None, file], None),
         ("counter", Annotated[int | None, counter], None),
+        ("counter_file", Annotated[Path | None, counters], None),
         ("trace", Annotated[bool, trace], False),
     ]
     return [
@@ -160,6 +170,10 @@ def meter_of(context: typer.Context, given: Mapping[str, Any]) -> Meter:
         if given[name] is not None:
             source = context.get_parameter_source(name)
             secrets[name] = asked(name, given[name], by_flag=source is not None and source.name == "COMMANDLINE")
-    return Meter(
-        Endpoint(given["address"], options), Credentials(secrets), file, given["counter"], trace=given["trace"]
-    )
+    book = given["counter_file"]
+    if "client_title" in options and book is None and secrets.get("encryption_key"):
+        say(
+            "Warning: counters under one title and key should be remembered: give --counter-file, or no --client-title."
+        )
+    endpoint = Endpoint(given["address"], options)
+    return Meter(endpoint, Credentials(secrets), file, given["counter"], book, trace=given["trace"])

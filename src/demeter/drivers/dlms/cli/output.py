@@ -26,6 +26,8 @@ HINTS: Final = {
     "--suite and --client-title.",
     FailureKind.REPLAYED: "The meter has seen this invocation counter: "
     "another system spoke to it, or --counter is too low.",
+    FailureKind.IMPLAUSIBLE_COUNTER: "If another system did use the meter, give --counter-at-least; "
+    "else somebody is on the line.",
     FailureKind.REFUSED: "The meter does not allow it to this client: look at --mechanism and --client-sap.",
     FailureKind.NOT_SUPPORTED: "The object or the encoding is not there; --list shows what the meter has.",
     FailureKind.NOT_CONFIGURED: "See --help; keys go into a file: --key-file meter.toml",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import time
@@ -24,11 +25,12 @@ from demeter.drivers.dlms.cli.bodies import (
     layout_named,
     message_of,
 )
-from demeter.drivers.dlms.cli.counters import reserve
 from demeter.drivers.dlms.cli.flags import with_flags
 from demeter.drivers.dlms.cli.keys import asked, keyring_of, octets_of, read_key_file
 from demeter.drivers.dlms.cli.output import command, width
 from demeter.drivers.dlms.cli.tracing import cut
+from demeter.drivers.dlms.counters import FileCounters
+from demeter.drivers.dlms.counting import fingerprint_of
 from demeter.drivers.dlms.options import PROTECTIONS, SUITES
 from demeter.drivers.dlms.profiles import obis_name
 from demeter.kernel import Invalid, NotFound, SystemClock, Unavailable
@@ -277,7 +279,9 @@ def _title(flags: Flags, keys: Mapping[str, bytes]) -> bytes:
 
 def _counter(flags: Flags, keys: Mapping[str, bytes]) -> int:
     if flags.counter_file is not None and not flags.dry_run:
-        return reserve(flags.counter_file, _title(flags, keys), COUNTERS_A_PUSH, flags.counter or 1)
+        fingerprint = fingerprint_of(keys.get("encryption_key", b""))
+        book = FileCounters(flags.counter_file)
+        return asyncio.run(book.reserve(_title(flags, keys), fingerprint, flags.counter or 1, COUNTERS_A_PUSH))
     if flags.counter is None and not flags.dry_run:
         raise Invalid("which invocation counter?", hint="Give --counter, or --counter-file, which remembers it.")
     return flags.counter or 1
