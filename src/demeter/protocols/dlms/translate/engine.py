@@ -416,17 +416,6 @@ class Choice:
         self._options[tag].kind.write(out, item)
 
 
-class Nothing:
-    """No octets at all."""
-
-    def read(self, walk: Walk, at: int, node: Node) -> int:  # noqa: ARG002 - a Kind
-        """Read nothing."""
-        return at
-
-    def write(self, out: Out, node: Node) -> None:
-        """Write nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Exactly:
     """An octet-string that holds exactly one value of a kind, which becomes the node's own."""

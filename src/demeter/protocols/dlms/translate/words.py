@@ -24,7 +24,6 @@ ACCESS_RESULTS: Final = _words(DataAccessResult)
 ACTION_RESULTS: Final = _words(apdu.ActionResult)
 STATE_ERRORS: Final = _words(apdu.StateError)
 SERVICE_FAULTS: Final = _words(apdu.ServiceFault)
-ACCESS_KINDS: Final = {1: "get", 2: "set", 3: "action"}
 RELEASE_REASONS: Final = {0: "normal", 1: "urgent or not finished", 30: "user-defined"}
 CONTEXTS: Final = {1: "logical names", 2: "short names", 3: "logical names, ciphered", 4: "short names, ciphered"}
 MECHANISMS: Final = {
