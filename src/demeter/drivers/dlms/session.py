@@ -104,6 +104,11 @@ class DlmsSession:
         self._tables: dict[Profile, Table] = {}
         self._serial: str | None = None
 
+    @property
+    def client(self) -> Client:
+        """The association, for exchanges of one's own; :meth:`run` drives them."""
+        return self._client
+
     async def run(self, exchange: Exchange[T], doing: str, record: list[bytes] | None = None) -> T:
         """Drive one exchange over the connection; ``record`` receives every answer as the wrapper frame it came in.
 
