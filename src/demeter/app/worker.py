@@ -30,6 +30,7 @@ def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
     _periodic(jobs, EVERY_FEW_SECONDS, "outbox.dispatch", lambda: outbox.dispatch(wiring.database, {}))
     _periodic(jobs, NIGHTLY, "readings.retain", lambda: _forget_old_frames(wiring))
     _periodic(jobs, NIGHTLY, "headend.prune", lambda: headend.prune_log(wiring.database))
+    _periodic(jobs, EVERY_MINUTE, "headend.expire", lambda: headend.expire_commands(wiring.database))
     _periodic(jobs, EVERY_QUARTER_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database, policy))
 
 

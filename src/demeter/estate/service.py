@@ -16,6 +16,7 @@ from demeter.kernel import Commodity, Conflict, Invalid, NotFound
 from demeter.runtime.database import UnitOfWork
 
 T = TypeVar("T")
+MOST_METERS = 2**31
 
 
 def sites(work: UnitOfWork) -> list[Site]:
@@ -108,6 +109,18 @@ def meter(work: UnitOfWork, meter_id: int) -> Meter:
         NotFound: no such meter in the scope.
     """
     return _only(store.meters(work, "WHERE id = %s", (meter_id,)), f"meter {meter_id}")
+
+
+def meter_named(work: UnitOfWork, name: str) -> Meter:
+    """Return the meter with this serial (or, where no serial is so, the id in digits).
+
+    Raises:
+        NotFound: no such meter in the scope.
+    """
+    found = store.meters(work, "WHERE serial = %s", (name,))
+    if not found and name.isdecimal() and int(name) < MOST_METERS:
+        found = store.meters(work, "WHERE id = %s", (int(name),))
+    return _only(found, f"meter {name!r}")
 
 
 def installations(work: UnitOfWork, site_id: int) -> list[Installation]:

@@ -11,6 +11,7 @@ from demeter.headend import store
 from demeter.headend.control import ControlLine, database_errors
 from demeter.headend.lanes import Lanes, Timetable
 from demeter.headend.model import INTERNAL, NOT_STORED, CollectionProgress, Limits, Purpose, ReadRequest, Session, Sink
+from demeter.headend.operations import COMMAND_CHANNEL, Crew, Pacing, Rigging
 from demeter.headend.recorder import ACTOR, Recorder
 from demeter.headend.schedule import back_off, next_due
 from demeter.headend.service import progress_of
@@ -45,6 +46,7 @@ class Collector:
         secrets: SecretBox,
         clock: Clock | None = None,
         limits: Limits | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._database = database
         self._drivers = drivers
@@ -52,13 +54,14 @@ class Collector:
         self._secrets = secrets
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
+        self._pacing = pacing or Pacing()
         self._engine: Engine | None = None
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Collect until cancelled."""
         while True:
-            line = ControlLine(self._database, (store.REQUEST_CHANNEL,))
+            line = ControlLine(self._database, (store.REQUEST_CHANNEL, COMMAND_CHANNEL))
             try:
                 await line.seize()
                 await self._collect(line)
@@ -72,7 +75,16 @@ class Collector:
 
     async def _collect(self, line: ControlLine) -> None:
         recorder = Recorder(self._database, self._limits.flush_s)
-        engine = Engine(self._database, self._drivers, self._sink, self._secrets, recorder, self._clock, self._limits)
+        engine = Engine(
+            self._database,
+            self._drivers,
+            self._sink,
+            self._secrets,
+            recorder,
+            self._clock,
+            self._limits,
+            self._pacing,
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 await engine.refresh()
@@ -114,6 +126,7 @@ class Engine:
         recorder: Recorder,
         clock: Clock,
         limits: Limits,
+        pacing: Pacing,
     ) -> None:
         self._database = database
         self._drivers = drivers
@@ -124,7 +137,19 @@ class Engine:
         self._limits = limits
         self._contacts: dict[int, Contact] = {}
         self._timetable = Timetable(clock)
-        self._lanes = Lanes(limits.lanes, self._serve)
+        self._lanes = Lanes({**Limits().lanes, **limits.lanes}, self._serve)
+        self._crew = Crew(
+            Rigging(
+                database,
+                drivers,
+                secrets,
+                recorder,
+                clock,
+                pacing,
+                self._contact,
+                lambda meter_id: self._lanes.put(meter_id, Purpose.COMMAND),
+            )
+        )
         self._asked: dict[int, asyncio.Future[Session]] = {}
         self._requested = asyncio.Event()
         self._requested.set()
@@ -135,6 +160,7 @@ class Engine:
         group.create_task(self._dispatch())
         group.create_task(self._keep_fresh())
         group.create_task(self._keep_answering(group))
+        self._crew.start(group)
 
     async def refresh(self) -> None:
         """Look which meters there are now: new ones are due at once, changed ones are spoken to as they are now."""
@@ -180,6 +206,9 @@ class Engine:
 
     async def _serve(self, meter_id: int, purpose: Purpose) -> None:
         """Hold one session with a meter, then enter it in the timetable again."""
+        if purpose is Purpose.COMMAND:
+            await self._crew.serve(meter_id)
+            return
         contact = self._contacts.get(meter_id)
         if contact is None:
             self._answer(meter_id, None)
@@ -232,13 +261,15 @@ class Engine:
         self._recorder.meter(target.organization_id, contact.state)
         self._recorder.session(target.organization_id, session)
 
+    async def _contact(self, meter_id: int) -> Contact | None:
+        """Return a meter that is collected, however new it is."""
+        if meter_id not in self._contacts:
+            await self.refresh()
+        return self._contacts.get(meter_id)
+
     async def read_now(self, meter_id: int) -> Session:
         """Read a meter at once; see :meth:`Collector.read_now`."""
-        contact = self._contacts.get(meter_id)
-        if contact is None:
-            await self.refresh()
-            contact = self._contacts.get(meter_id)
-        if contact is None:
+        if await self._contact(meter_id) is None:
             raise NotFound(
                 f"meter {meter_id} is not collected", hint="It is inactive, or no driver speaks its protocol."
             )
@@ -256,9 +287,12 @@ class Engine:
         else:
             waiting.set_result(session)
 
-    def heard(self, _channel: str, _payload: str) -> None:
-        """Take note that somebody asks for a read."""
-        self._requested.set()
+    def heard(self, channel: str, payload: str) -> None:
+        """Take note that somebody asks for a read, or for a command."""
+        if channel == COMMAND_CHANNEL:
+            self._crew.heard(payload)
+        else:
+            self._requested.set()
 
     async def _keep_answering(self, group: asyncio.TaskGroup) -> None:
         """Take read requests from other processes; at first also those that a process which died had taken."""

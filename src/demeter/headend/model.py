@@ -44,6 +44,7 @@ class Purpose(StrEnum):
     BACKFILL = "back-fill"
     RECOVERY = "recovery"
     ON_DEMAND = "on demand"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Limits:
             Purpose.BACKFILL: 24,
             Purpose.RECOVERY: 16,
             Purpose.ON_DEMAND: 8,
+            Purpose.COMMAND: 48,
         }
     )
     turn_s: float = 300

@@ -23,7 +23,8 @@ class Contact:
 
     ``absent``: profiles the meter said it does not have; forgotten when the meter's record changes. ``queued``: it
     waits in a lane. ``retired``: it is no longer to be read. ``searched``: up to where a turn that ran out of slices
-    found nothing beyond the mark, so that a gap longer than a turn is crossed.
+    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``awaited``: commands wait for the lock;
+    a session that has time lets them go first.
     """
 
     target: Target
@@ -34,6 +35,7 @@ class Contact:
     searched: dict[Profile, datetime] = field(default_factory=dict)
     queued: bool = False
     retired: bool = False
+    awaited: int = 0
 
 
 def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> list[Contact]:

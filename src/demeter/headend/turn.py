@@ -172,7 +172,7 @@ class Turn:
             return budget
         period_s = self._contact.profiles[profile].period_s
         for part in slices(span.start, span.end, period_s, self._limits.slice_rows):
-            if budget == 0:
+            if budget == 0 or self._contact.awaited:
                 self.more = True
                 self._contact.searched[profile] = part.start
                 return 0

@@ -13,6 +13,21 @@ from demeter.sdk.driver import (
     ReadFailure,
 )
 from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
+from demeter.sdk.operations import (
+    OperatingSession,
+    Operation,
+    OperationKind,
+    OperationRefused,
+    RelayState,
+    Report,
+    Rule,
+    Verdict,
+    Words,
+    achieved,
+    check_arguments,
+    judge,
+    unreported,
+)
 
 __all__ = [
     "Collected",
@@ -25,9 +40,22 @@ __all__ = [
     "Frame",
     "MeterSession",
     "Nameplate",
+    "OperatingSession",
+    "Operation",
+    "OperationKind",
+    "OperationRefused",
     "Profile",
     "ReadFailure",
     "ReadingKind",
     "ReadingType",
+    "RelayState",
+    "Report",
+    "Rule",
     "Series",
+    "Verdict",
+    "Words",
+    "achieved",
+    "check_arguments",
+    "judge",
+    "unreported",
 ]

@@ -14,6 +14,8 @@ from demeter.simulator.fleet import (
     load_fleet,
     save_fleet,
 )
+from demeter.simulator.image import firmware_image
+from demeter.simulator.push_config import PushConfig, PushForm, PushTransport
 from demeter.simulator.security import SecurityConfig
 from demeter.simulator.simulation import Address, Simulation
 from demeter.simulator.society import housing_society
@@ -26,11 +28,15 @@ __all__ = [
     "LoadConfig",
     "MeterConfig",
     "MeterKind",
+    "PushConfig",
+    "PushForm",
+    "PushTransport",
     "Role",
     "SecurityConfig",
     "Simulation",
     "Transport",
     "ask",
+    "firmware_image",
     "fleet_from_record",
     "fleet_record",
     "housing_society",

@@ -138,6 +138,8 @@ class ControlDesk:
             if host is not None and fault.fault in _ENDING and fault.active(meter.true_now_s()):
                 host.drop_connections()
             meter.advance()
+            if host is not None:
+                host.changed(host)
         return {"meters": len(chosen)}
 
     def _clear(self, name: str, word: str) -> dict[str, Any]:

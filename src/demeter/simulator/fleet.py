@@ -86,6 +86,7 @@ class MeterConfig:
     ``physical_address``: the meter's own on an HDLC line (0: none).
     ``relay``: whether it has a load switch; None: a directly connected electricity meter has one; ``control_mode``: the
     mode of the switch. ``limit_w`` and ``limit_over_s``: the load limit it begins with (0: none).
+    ``image_block_size``: octets of a firmware block; ``image_seconds``: how long verification and activation take each.
     """
 
     name: str
@@ -114,6 +115,8 @@ class MeterConfig:
     control_mode: int = 4
     limit_w: int = 0
     limit_over_s: int = 60
+    image_block_size: int = 512
+    image_seconds: int = 0
     faults: tuple[Fault, ...] = ()
     security: SecurityConfig = ORDINARY
     push: PushConfig = SILENT

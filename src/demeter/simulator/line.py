@@ -11,21 +11,32 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
+from zoneinfo import ZoneInfo
 
+from demeter.protocols.dlms.apdu import DataNotification
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.gateway import GatewayFrame, decode_gateway, is_prefixed
-from demeter.protocols.dlms.security import Counters, KeyId
+from demeter.protocols.dlms.security import Channel, CipherMode, Counters, Form, KeyId, mode_of
 from demeter.protocols.dlms.server import MeterKeys, ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
 from demeter.simulator.event_log import GLOBAL_KEYS
 from demeter.simulator.faults import FaultKind
 from demeter.simulator.meter import Meter
+from demeter.simulator.model.clock import local_moment
 from demeter.simulator.model.meter_model import OPEN_OBJECTS, MeterModel
+from demeter.simulator.model.pushes import set_up
 from demeter.simulator.noise import draw
+from demeter.simulator.push_config import PushForm
+from demeter.simulator.pushing import Pushes, PushPoint
 from demeter.simulator.security import server_settings
 
 _COUNTER_ORIGIN_S = 1_700_000_000
 _COUNTERS_A_SECOND = 16
+CONFIRMED = 1 << 30
+"""Service class bit of the long-invoke-id-and-priority."""
+_SILENCING = (FaultKind.OFFLINE, FaultKind.UNPUSHED)
+
+PUSH_MODES = {PushForm.GENERAL_GLO: CipherMode.GENERAL_GLO, PushForm.GENERAL_CIPHERING: CipherMode.GENERAL}
 
 
 class Line(Protocol):
@@ -76,21 +87,76 @@ class MeterHost:
             authentication_key=config.authentication_key,
             password=config.password,
             public_objects=OPEN_OBJECTS,
+            push=config.push,
         )
         self.keys = ChangingKeys(self._settings, counters, lambda: meter.noted(GLOBAL_KEYS))
         self._wrong_keys: MeterKeys | None = None
+        self.pushes = Pushes(meter)
+        self._pushed = 0
+        self.changed: Callable[[MeterHost], None] = lambda _host: None
 
     @property
     def model(self) -> MeterModel:
         """The meter's objects, built when they are first needed."""
         if self._model is None:
-            self._model = MeterModel(self.meter)
+            set_up(self.pushes)
+            self._model = MeterModel(
+                self.meter, self.pushes, lambda: self.keys.counters.sent, lambda: self.changed(self)
+            )
         return self._model
 
     def session(self) -> ServerSession:
         """Return the associations of a new connection."""
+        return ServerSession(self.model, self._settings, keys=self._present_keys())
+
+    # What the meter does by itself
+
+    def restless(self) -> bool:
+        """Tell whether the meter has anything to do by itself: pushes, or a limit to keep."""
+        return self.pushes.active or bool(self.meter.config.push.destination) or not self.meter.limiter.idle
+
+    def tick(self) -> None:
+        """Do what is due."""
+        _ = self.model
+        self.meter.advance()
+        self.pushes.by_schedule()
+
+    def speechless(self) -> str:
+        """Return why pushes do not go out now; empty when they do. The last gasp of a failing supply does."""
+        now_s, book = self.meter.true_now_s(), self.meter.book
+        return next((kind.value for kind in _SILENCING if book.active(kind, now_s)), "")
+
+    def notification(self, point: PushPoint, *, confirmed: bool) -> DataNotification:
+        """Return what a push says now, numbered anew."""
+        self._pushed += 1
+        invoke = (self._pushed & 0xFF_FFFF) | (CONFIRMED if confirmed else 0)
+        at = local_moment(self.meter.now_s(), ZoneInfo(self.meter.zone)).to_bytes()
+        return DataNotification(invoke, self.model.pushed(point.captures), at)
+
+    def seal_push(self, plain: bytes) -> bytes:
+        """Return a notification protected as the meter's pushes are, under its next counter."""
+        push = self.meter.config.push
+        return plain if push.plain else self._push_channel(PUSH_MODES[push.form]).seal(plain)
+
+    def open_push_answer(self, octets: bytes) -> bytes:
+        """Return the plain answer to a push; a plain one is taken only where pushes are plain.
+
+        Raises:
+            DlmsError: it is not from who has the keys, or replayed.
+        """
+        if self.meter.config.push.plain:
+            return octets
+        return self._push_channel(mode_of(octets)).open(octets)
+
+    def _push_channel(self, mode: CipherMode) -> Channel:
+        keys = self._present_keys()
+        title = bytes.fromhex(self.meter.config.push.client_title)
+        form = Form(mode, keys.policy)
+        return Channel(keys.current, self._settings.system_title, title, keys.counters, form=form, policy=keys.policy)
+
+    def _present_keys(self) -> MeterKeys:
         wrong = self.meter.book.active(FaultKind.WRONG_KEY, self.meter.true_now_s())
-        return ServerSession(self.model, self._settings, keys=self.keys if wrong is None else self._strange_keys())
+        return self.keys if wrong is None else self._strange_keys()
 
     def _strange_keys(self) -> MeterKeys:
         """Return keys nobody knows, for the fault of that name."""

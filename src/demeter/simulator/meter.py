@@ -25,6 +25,7 @@ from demeter.simulator.event_log import (
 )
 from demeter.simulator.faults import Fault, FaultBook, FaultKind, FaultyLoad
 from demeter.simulator.fleet import FleetConfig, LoadConfig, MeterConfig, epoch_s
+from demeter.simulator.image import ImageBank
 from demeter.simulator.limiter import NO_LIMIT, Limiter
 from demeter.simulator.load_shapes import SHAPES
 from demeter.simulator.loads import BulkLoad, Calibration, Load, ShapedLoad, SteadyLoad, amounts
@@ -33,6 +34,7 @@ from demeter.simulator.registers import Register
 from demeter.simulator.relay import Relay, SwitchedLoad
 from demeter.simulator.replay import RecordedLoad, Recording, read_recording
 from demeter.simulator.slots import SLOT_S
+from demeter.simulator.tariff import Tariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,14 @@ class Meter:
         self.demand = FaultyLoad(load, self.book)
         self.load = SwitchedLoad(self.demand, self.relay)
         self.billing = BillingPeriods(zone)
+        self.tariff = Tariff(self._note)
         self.recording = recording
         self.scaler = 0 if recording is None else recording.scaler
         self.period_s = config.interval_s if recording is None else recording.period_s
         self._clock = clock
+        self.image = ImageBank(
+            self.book, self._note, self.true_now_s, zone, config.image_block_size, config.image_seconds
+        )
         self._noticed: set[tuple[int, int]] = set()
         self._looked = (-1, -1)
         self._origin_s = -(-origin_s // self.period_s) * self.period_s
@@ -161,6 +167,10 @@ class Meter:
         place = bisect_right(ends, at_s)
         return ends[place - 1] if place else self._origin_s
 
+    def tariff_amounts(self, load: Load, stamps: IntArray) -> IntArray:
+        """Return int64[8, n]: what a load used under each tariff from the meter's origin until each ascending stamp."""
+        return self.tariff.used(load, self.zone, self._origin_s, stamps)
+
     def end_billing_period(self) -> None:
         """End the present billing period by command; the meter notes it as an event."""
         self.billing.reset(self.true_now_s())
@@ -188,6 +198,8 @@ class Meter:
                 self._noticed.add((at_s, code))
                 self._note(at_s, code)
         self.limiter.advance(now_s)
+        self.tariff.advance(now_s)
+        self.image.advance()
 
     def next_happening_s(self) -> int | None:
         """Return when the next entered fault of the supply will be noticed; None: none is to come."""

@@ -28,8 +28,9 @@ class PushConfig:
     ``destination``: ``host:port``; empty: the meter pushes nothing until somebody writes one. ``every_s``: seconds
     between two instantaneous pushes, from midnight UTC on (0: by the push schedule only). ``random_s``: each is
     delayed by up to so many seconds. ``alerts``: events are pushed as they happen. ``confirmed``: the meter asks for a
-    confirmation and tries ``retries`` times more, ``retry_s`` seconds apart. ``client_title``: whom general-ciphering
-    is addressed to (hex; empty: anybody).
+    confirmation; a push that does not arrive is tried ``retries`` times more, ``retry_s`` seconds apart. ``load_rows``:
+    with each instantaneous push the newest rows of the load profile go too, as many as this. ``client_title``: the
+    head-end's system title (hex): it is addressed in general-ciphering and holds the pre-established association.
     """
 
     destination: str = ""
@@ -41,7 +42,8 @@ class PushConfig:
     confirmed: bool = False
     retries: int = 2
     retry_s: int = 5
-    client_title: str = ""
+    load_rows: int = 0
+    client_title: str = "444d544845533031"
 
     @property
     def plain(self) -> bool:

@@ -10,6 +10,10 @@ from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.security import KeyPairs, Protection, Suite
 from demeter.protocols.dlms.server import PUBLIC_SAP, READER_SAP, UTILITY_SAP, Rule, ServerSettings
+from demeter.simulator.push_config import SILENT, PushConfig
+
+PUSH_SAP: Final = 64
+"""Whom pushes go to: the pre-established association of IS 15959."""
 
 MECHANISMS = {
     "hls": Mechanism.HLS_MAKER,
@@ -71,6 +75,7 @@ def server_settings(
     authentication_key: str,
     password: str,
     public_objects: frozenset[Obis],
+    push: PushConfig = SILENT,
 ) -> ServerSettings:
     """Return the settings of a meter's server.
 
@@ -103,6 +108,8 @@ def server_settings(
                 )
             ),
             hls_secret=security.hls_secret.encode(),
+            pre_established=frozenset({PUSH_SAP}),
+            client_title=b"" if push.plain else bytes.fromhex(push.client_title),
             rules=(
                 Rule(PUBLIC_SAP, Mechanism.NONE, (False,)),
                 Rule(READER_SAP, Mechanism.LLS, (False, True)),

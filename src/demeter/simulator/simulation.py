@@ -16,6 +16,8 @@ from demeter.simulator.line import Connection, MeterHost
 from demeter.simulator.line_hdlc import HdlcLine
 from demeter.simulator.line_udp import DatagramLine
 from demeter.simulator.meter import build_meters
+from demeter.simulator.sending import PushOffice
+from demeter.simulator.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Simulation:
         self.hosts = {name: MeterHost(meter) for name, meter in self.meters.items() if meter.config.smart}
         self.addresses: dict[str, Address] = {}
         self.desk = ControlDesk(self.meters, self.hosts)
+        self.office = PushOffice()
+        self.watch = Watch()
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
 
@@ -46,6 +50,7 @@ class Simulation:
         try:
             await self._listen()
             await self.desk.listen(self.fleet.host, self.fleet.control_port)
+            self._begin()
         except BaseException:
             await self.stop()
             raise
@@ -56,8 +61,21 @@ class Simulation:
     ) -> None:
         await self.stop()
 
+    def tick(self) -> None:
+        """Let the meters do now what they do by themselves: it happens once a second anyway."""
+        self.watch.tick()
+
+    def _begin(self) -> None:
+        for host in self.hosts.values():
+            self.office.serve(host)
+            host.changed = self.watch.review
+            self.watch.review(host)
+        self.watch.begin()
+
     async def stop(self) -> None:
         """Close every port and connection."""
+        await self.watch.end()
+        await self.office.close()
         for server in self._servers:
             server.close()
         for datagrams in self._datagrams:

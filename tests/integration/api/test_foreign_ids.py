@@ -9,15 +9,19 @@ import httpx
 import pytest
 from fastapi.routing import RouteContext, iter_route_contexts
 
+from demeter import headend
 from demeter.app.server import create_app
-from demeter.runtime.database import Database
+from demeter.runtime.database import Database, Scope
+from demeter.sdk import OperationKind
 from tests.integration.api.make import WRITE, Society
 
 NOBODYS = 2_000_000_000
-OF_PATH = {"site_id": "site_id", "service_point_id": "service_point_id", "meter_id": "meter_id"}
+IDS = ("site_id", "service_point_id", "meter_id")
+OF_PATH = {name: name for name in (*IDS, "command_id")}
 OF_QUERY = {"site": "site_id"}
 QUERY = {"start": "2025-01-01T00:00:00Z", "end": "2025-01-02T00:00:00Z"}
-BODIES = {"self_read": {"at": "2025-01-01T00:00:00Z", "register": "1"}}
+BODIES = {"self_read": {"at": "2025-01-01T00:00:00Z", "register": "1"}, "request_command": {"kind": "disconnect"}}
+HEADERS = {**WRITE, "Idempotency-Key": "walk-0001"}
 
 
 def routes_with_ids() -> list[tuple[str, RouteContext]]:
@@ -37,12 +41,18 @@ def asked(method: str, route: RouteContext, ids: dict[str, int]) -> tuple[str, s
         path = path.replace(f"{{{name}}}", str(ids[OF_PATH[name]]))
     query = {p.alias: QUERY.get(p.alias) for p in route.dependant.query_params if p.alias in QUERY}
     query |= {name: ids[of] for name, of in OF_QUERY.items() if name in {p.alias for p in route.dependant.query_params}}
-    return method, path, {"params": query, "json": BODIES.get(route.operation_id), "headers": WRITE}
+    return method, path, {"params": query, "json": BODIES.get(route.operation_id), "headers": HEADERS}
+
+
+def ids_of(database: Database, society: Society) -> dict[str, int]:
+    with database.unit_of_work(Scope.system(society.organization_id, "test")) as work:
+        asked = headend.request_command(work, society.meter_id, headend.Order(OperationKind.SET_CLOCK))
+    return {**{name: getattr(society, name) for name in IDS}, "command_id": asked.id}
 
 
 @pytest.fixture
-def theirs(neighbours: Society) -> dict[str, int]:
-    return {name: getattr(neighbours, name) for name in ("site_id", "service_point_id", "meter_id")}
+def theirs(database: Database, neighbours: Society) -> dict[str, int]:
+    return ids_of(database, neighbours)
 
 
 def answers(client: httpx.Client, ids: dict[str, int]) -> Iterator[tuple[str, int, dict[str, str]]]:
@@ -64,8 +74,8 @@ def test_ids_of_others_are_answered_as_ids_of_nobody(admin: httpx.Client, theirs
         assert given["code"] == "not_found", route
 
 
-def test_own_ids_are_answered_so_the_walk_can_fail(admin: httpx.Client, society: Society) -> None:
-    own = {"site_id": society.site_id, "service_point_id": society.service_point_id, "meter_id": society.meter_id}
+def test_own_ids_are_answered_so_the_walk_can_fail(admin: httpx.Client, society: Society, database: Database) -> None:
+    own = ids_of(database, society)
     for method, route in routes_with_ids():
         if method == "GET" and route.operation_id != "stream":
             verb, path, rest = asked(method, route, own)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from demeter import estate
 from demeter.drivers.dlms import DlmsDriver
-from demeter.headend import Collector, Limits, Purpose
+from demeter.headend import Collector, Limits, Pacing, Purpose
 from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Role, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -30,6 +30,8 @@ FAST = Limits(
 )
 QUIET = Limits(schedule_s=86_400, jitter_s=1, refresh_s=0.2, flush_s=0.05)
 """Regular reads are far away: only what a test starts happens."""
+
+MASTER_KEY = MasterKey(b"k" * 32)
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ class Rig:
                 self.secrets.seal(work, f"meter:{meter_id}", name, value)
         return meter_id
 
-    def collector(self, limits: Limits = FAST) -> Collector:
-        return Collector(self.database, {"dlms": DlmsDriver()}, self.store, self.secrets, limits=limits)
+    def collector(self, limits: Limits = FAST, pacing: Pacing | None = None) -> Collector:
+        drivers = {"dlms": DlmsDriver()}
+        return Collector(self.database, drivers, self.store, self.secrets, limits=limits, pacing=pacing)
 
 
 def make_rig(database: Database) -> Rig:
@@ -102,7 +105,7 @@ def make_rig(database: Database) -> Rig:
     scope = Scope.system(1, "test")
     with database.unit_of_work(scope) as work:
         site = estate.create_site(work, "Palm Court", "Asia/Kolkata")
-    return Rig(database, SecretBox(MasterKey(b"k" * 32)), MemoryStore(), site, scope)
+    return Rig(database, SecretBox(MASTER_KEY), MemoryStore(), site, scope)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 import { keepPreviousData, QueryCache, QueryClient, queryOptions } from '@tanstack/react-query'
 import { ApiError, api } from './client'
 import type {
-  Days, Explanation, Intervals, MeterRow, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
+  Days, Explanation, Intervals, MeterCommand, MeterRow, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
 } from './types'
 
 /** Asking again helps when nobody answered; it does not help when the server refused. */
@@ -48,6 +48,16 @@ export const metersQuery = (site: string) =>
     queryKey: ['meters', site],
     queryFn: async ({ signal }) =>
       (await api.get<{ meters: MeterRow[] }>(`/api/sites/${site}/meters`, signal)).meters,
+  })
+
+/** A meter's commands, newest first; asked again soon while one of them goes on. */
+export const commandsQuery = (meter: string) =>
+  queryOptions({
+    queryKey: ['commands', meter],
+    queryFn: async ({ signal }) =>
+      (await api.get<{ commands: MeterCommand[] }>(`/api/meters/${meter}/commands?limit=10`, signal)).commands,
+    refetchInterval: ({ state }) =>
+      state.data?.some((command) => command.state === 'waiting' || command.state === 'sent') ? 2_000 : false,
   })
 
 export const reconciliationQuery = (site: string, month: string) =>

@@ -4,6 +4,30 @@
  */
 
 export interface paths {
+    "/api/commands/{command_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Command
+         * @description Tell where a command stands, step by step.
+         */
+        get: operations["command"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Command
+         * @description Cancel a command that was not sent; 409 when it was, or has ended.
+         */
+        delete: operations["cancel_command"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -18,6 +42,33 @@ export interface paths {
         get: operations["health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/meters/{meter_id}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Commands
+         * @description List a meter's commands, newest first.
+         */
+        get: operations["commands"];
+        put?: never;
+        /**
+         * Request Command
+         * @description Ask for a command. What touches a supply needs the permission headend.supply too.
+         *
+         *     It is carried out as soon as the meter can be reached, unless it expires or is cancelled before; look at it again to
+         *     see how it ended.
+         */
+        post: operations["request_command"];
         delete?: never;
         options?: never;
         head?: never;
@@ -351,6 +402,216 @@ export interface components {
             scaler: number;
             /** Unit */
             unit: string;
+        };
+        /**
+         * CommandAnswer
+         * @description A command and where it stands.
+         */
+        CommandAnswer: {
+            /**
+             * After
+             * @description What it showed last.
+             */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /**
+             * Attempts
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /**
+             * Before
+             * @description What the meter showed before anything was sent.
+             */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Detail
+             * @description A sentence for a person.
+             */
+            detail: string | null;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            kind: components["schemas"]["OperationKind"];
+            /**
+             * Meter Id
+             * @description Opaque identifier.
+             */
+            meter_id: string;
+            /**
+             * Not Before
+             * Format: date-time
+             */
+            not_before: string;
+            /**
+             * Outcome
+             * @description A stable word.
+             */
+            outcome: string | null;
+            /** Progress */
+            progress: {
+                [key: string]: unknown;
+            } | null;
+            /** Reason */
+            reason: string;
+            /** Requested By */
+            requested_by: string;
+            /** Sent At */
+            sent_at: string | null;
+            /** @description confirmed: the meter was looked at and shows the effect. */
+            state: components["schemas"]["CommandState"];
+        };
+        /**
+         * CommandHistory
+         * @description A command with every step it took.
+         */
+        CommandHistory: {
+            /**
+             * After
+             * @description What it showed last.
+             */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /**
+             * Attempts
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /**
+             * Before
+             * @description What the meter showed before anything was sent.
+             */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Detail
+             * @description A sentence for a person.
+             */
+            detail: string | null;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            kind: components["schemas"]["OperationKind"];
+            /**
+             * Meter Id
+             * @description Opaque identifier.
+             */
+            meter_id: string;
+            /**
+             * Not Before
+             * Format: date-time
+             */
+            not_before: string;
+            /**
+             * Outcome
+             * @description A stable word.
+             */
+            outcome: string | null;
+            /** Progress */
+            progress: {
+                [key: string]: unknown;
+            } | null;
+            /** Reason */
+            reason: string;
+            /** Requested By */
+            requested_by: string;
+            /** Sent At */
+            sent_at: string | null;
+            /** @description confirmed: the meter was looked at and shows the effect. */
+            state: components["schemas"]["CommandState"];
+            /** Steps */
+            steps: components["schemas"]["StepAnswer"][];
+        };
+        /**
+         * CommandRequest
+         * @description What a meter is to do.
+         */
+        CommandRequest: {
+            /**
+             * Arguments
+             * @description By kind; see the documentation.
+             */
+            arguments?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Expires In S
+             * @description Left out: by kind.
+             */
+            expires_in_s?: number | null;
+            kind: components["schemas"]["OperationKind"];
+            /**
+             * Not Before
+             * @description Left out: at once.
+             */
+            not_before?: string | null;
+            /**
+             * Reason
+             * @description For the audit trail.
+             * @default
+             */
+            reason: string;
+            /**
+             * Supersede
+             * @description Cancel the waiting commands that this one makes pointless.
+             * @default false
+             */
+            supersede: boolean;
+        };
+        /**
+         * CommandState
+         * @description Where a command stands; see the picture above.
+         * @enum {string}
+         */
+        CommandState: "waiting" | "sent" | "confirmed" | "failed" | "expired" | "uncertain" | "cancelled";
+        /**
+         * CommandsAnswer
+         * @description The commands of a meter, newest first.
+         */
+        CommandsAnswer: {
+            /** Commands */
+            commands: components["schemas"]["CommandAnswer"][];
         };
         /**
          * Credentials
@@ -889,6 +1150,12 @@ export interface components {
             unit: "kWh" | "kL";
         };
         /**
+         * OperationKind
+         * @description What a meter can be told to do.
+         * @enum {string}
+         */
+        OperationKind: "connect" | "disconnect" | "arm" | "load-limit" | "set-clock" | "set-calendar" | "set-special-days" | "billing-reset" | "upgrade-firmware" | "change-keys";
+        /**
          * Problem
          * @description Why a request was refused.
          */
@@ -1258,6 +1525,30 @@ export interface components {
             sites: components["schemas"]["SiteAnswer"][];
         };
         /**
+         * StepAnswer
+         * @description One step of a command's way.
+         */
+        StepAnswer: {
+            /** Actor */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Attempt */
+            attempt: number;
+            /** Detail */
+            detail: string;
+            /** Outcome */
+            outcome: string;
+            /** Seen */
+            seen: {
+                [key: string]: unknown;
+            } | null;
+            state: components["schemas"]["CommandState"];
+        };
+        /**
          * TotalAnswer
          * @description A month's number and what is known about it.
          */
@@ -1507,6 +1798,179 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    command: {
+        parameters: {
+            query?: {
+                /** @description Wait so long for its end. */
+                wait_s?: number;
+            };
+            header?: never;
+            path: {
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandHistory"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -1532,6 +1996,185 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    commands: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                meter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandsAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_command: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Made up by the caller, one per command: the same key with the same body gives the same command. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                meter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommandRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -24,6 +24,7 @@ export type ExplainedFrame = Schemas['ExplainedFrame']
 export type SelfReadResult = Schemas['SelfReadAnswer']
 export type MeterRow = Schemas['MeterRow']
 export type ReadNowResult = Schemas['ReadNowAnswer']
+export type MeterCommand = Schemas['CommandAnswer']
 export type ReconciliationRow = Schemas['ReconciliationRow']
 export type QualityBreakdown = MonthTotal['quality']
 

@@ -39,9 +39,18 @@ def working(
 ) -> Iterator[tuple[Wiring, UnitOfWork]]:
     """Open the installation and a unit of work as the machine's owner, in the one (or named) organization."""
     with opened(context.obj) as wiring:
-        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
+        scope = owners_scope(wiring, organization)
         with wiring.database.unit_of_work(scope, snapshot=snapshot) as work:
             yield wiring, work
+
+
+def owners_scope(wiring: Wiring, organization: str = "") -> Scope:
+    """Return the scope of the machine's owner in the one (or named) organization.
+
+    Raises:
+        NotFound: no such organization, or none yet. Conflict: there are several and none is named.
+    """
+    return Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
 
 
 def _organization(wiring: Wiring, name: str) -> int:

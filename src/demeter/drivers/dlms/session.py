@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from demeter.drivers.dlms.connection import Connection
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.frames import ciphering_of, profile_frame
+from demeter.drivers.dlms.operations import PERFORMERS, Line
 from demeter.drivers.dlms.options import DlmsOptions
 from demeter.drivers.dlms.tables import (
     DAY_S,
@@ -38,7 +39,19 @@ from demeter.protocols.dlms.profile import (
     profile_columns,
 )
 from demeter.protocols.dlms.wrapper import wrap
-from demeter.sdk import Collected, Credentials, FailureKind, Nameplate, Profile, ReadFailure
+from demeter.sdk import (
+    Collected,
+    Credentials,
+    FailureKind,
+    Nameplate,
+    Operation,
+    OperationKind,
+    Profile,
+    ReadFailure,
+    Report,
+    Words,
+    unreported,
+)
 
 T = TypeVar("T")
 
@@ -61,7 +74,7 @@ NAMEPLATE = tuple(
 
 
 class DlmsSession:
-    """A :class:`demeter.sdk.MeterSession`; after a failure other than a refusal it is of no more use."""
+    """A :class:`demeter.sdk.OperatingSession`; after a failure other than a refusal it is of no more use."""
 
     def __init__(
         self,
@@ -239,6 +252,22 @@ class DlmsSession:
                 if value is not None:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
+
+    def operations(self) -> frozenset[OperationKind]:
+        """Return the kinds of operations that can be performed."""
+        return frozenset(PERFORMERS)
+
+    async def observe(self, operation: Operation) -> Words:
+        """Read what shows the effect of an operation."""
+        return await PERFORMERS[operation.kind].observe(self._line(), operation)
+
+    async def perform(self, operation: Operation, seen: Words, report: Report = unreported) -> None:
+        """Do it; returns when the meter has said that it did."""
+        await PERFORMERS[operation.kind].perform(self._line(), operation, seen, report)
+
+    def _line(self) -> Line:
+        options = self._options
+        return Line(self.run, self._client, self._clock, ZoneInfo(options.zone), options.commodity)
 
     async def close(self) -> None:
         """Release the association; never raises."""

@@ -26,8 +26,8 @@ from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.server import OFFERED, PUBLIC_SAP, READER_SAP, UTILITY_SAP
 from demeter.simulator.fleet import MeterConfig
 from demeter.simulator.model.objects import PROFILE, CosemObject, TypedObject, no_method, refused
+from demeter.simulator.security import PUSH_SAP
 
-PUSH_SAP: Final = 64
 INSTANCES: Final = {PUBLIC_SAP: 1, READER_SAP: 2, UTILITY_SAP: 3, PUSH_SAP: 4}
 """The association objects 0.0.40.0.n.255 by client address."""
 

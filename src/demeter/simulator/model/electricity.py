@@ -21,6 +21,7 @@ from demeter.simulator.model.objects import DATA, EXTENDED_REGISTER, REGISTER, C
 from demeter.simulator.model.profiles import CAPTURE, Column, TableProfile, stamp_column
 from demeter.simulator.noise import IntArray, draw, draws
 from demeter.simulator.registers import Register
+from demeter.simulator.tariff import TARIFFS
 
 W, VA, WH, VAH, VARH, AMPERE, VOLT, HERTZ, MINUTE, NO_UNIT = 27, 28, 30, 31, 32, 33, 35, 44, 6, 255
 """Unit codes (IEC 62056-6-2 table 4)."""
@@ -51,6 +52,7 @@ class Electricity:
         self._registers = {
             group: Register(load, meter.opening, meter.modulus, meter.book) for group, load in self._loads.items()
         }
+        self._tariff_table: tuple[tuple[bytes, int, int], IntArray] | None = None
         self._tag = Tag.UINT32 if meter.modulus <= 2**32 else Tag.UINT64
 
     def objects(self) -> list[CosemObject]:
@@ -153,8 +155,26 @@ class Electricity:
         """Return the billing rows, stamped at the end of their period by the billing date, not by the clock."""
         date = stamp_column(CaptureObject(DATA, Obis.parse("0.0.0.1.2.255"), 2))
         demands = [*self._demand(_IMPORT, W), *self._demand(_IMPORT_VA, VA)]
-        energies = [self._cumulative(group) for group in (1, 9, 2, 10)]
-        return [date, self._factor("1.0.13.0.0"), *energies, *demands]
+        imported, *others = [self._cumulative(group) for group in (1, 9, 2, 10)]
+        tariffs = [self._under_tariff(number) for number in range(TARIFFS)]
+        return [date, self._factor("1.0.13.0.0"), imported, *tariffs, *others, *demands]
+
+    def _under_tariff(self, number: int) -> Column:
+        """Return the energy imported under a tariff since the meter's origin; tariffs are counted from 0 here."""
+
+        def values(rows: Rows) -> IntArray:
+            amounts: IntArray = self._tariff_amounts(rows.stamps)[number]
+            return amounts
+
+        return self._column(f"1.0.1.8.{number + 1}", self._tag, values, self._meter.scaler, WH)
+
+    def _tariff_amounts(self, stamps: IntArray) -> IntArray:
+        """Return int64[8, n]; the registers of all tariffs are asked for one after the other, so the last is kept."""
+        meter = self._meter
+        key = stamps.tobytes(), meter.load.version(), meter.tariff.changes
+        if self._tariff_table is None or self._tariff_table[0] != key:
+            self._tariff_table = key, meter.tariff_amounts(meter.load, stamps)
+        return self._tariff_table[1]
 
     def _column(
         self, obis: str, tag: Tag, values: Callable[[Rows], IntArray], scaler: int, unit: int, class_id: int = REGISTER

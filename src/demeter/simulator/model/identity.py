@@ -14,7 +14,6 @@ from demeter.simulator.model.objects import DATA, CosemObject, data_object, text
 from demeter.simulator.model.profiles import ListProfile
 
 MAKER = "DEMETER SIMULATOR"
-FIRMWARE = "DMT-1.0.0"
 
 _CATEGORY = {MeterKind.SINGLE_PHASE: "D1", MeterKind.THREE_PHASE: "D2", MeterKind.WATER: "W1"}
 _TYPE = {MeterKind.SINGLE_PHASE: 6, MeterKind.THREE_PHASE: 1, MeterKind.WATER: 0}

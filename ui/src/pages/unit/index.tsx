@@ -8,6 +8,7 @@ import { Icon } from '@/components/Icon'
 import { Page, Problem, Waiting } from '@/components/Page'
 import { PeriodBar } from '@/components/PeriodBar'
 import type { View } from '@/charts/IntervalChart'
+import { Commands } from './commands'
 import { Flags } from './flags'
 import { IntervalPanel } from './intervals'
 import { Meters } from './meters'
@@ -70,6 +71,7 @@ function Content({ page, view, onView }: { page: ServicePointPage; view: View; o
         <MonthsPanel page={page} />
       </div>
       <Meters page={page} />
+      <Commands page={page} />
     </>
   )
 }
