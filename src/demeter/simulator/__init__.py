@@ -1,6 +1,7 @@
 """Simulated meters that speak their real protocol: the society of the demonstration, the peers of the tests."""
 
 from demeter.simulator.control import ask
+from demeter.simulator.credentials import credentials, write_credentials
 from demeter.simulator.faults import Fault, FaultKind
 from demeter.simulator.fleet import (
     FleetConfig,
@@ -11,20 +12,23 @@ from demeter.simulator.fleet import (
     Transport,
     fleet_from_record,
     fleet_record,
-    load_fleet,
     save_fleet,
 )
+from demeter.simulator.fleet_file import EXAMPLE, FleetFileError, load_fleet, parse_fleet
 from demeter.simulator.image import firmware_image
+from demeter.simulator.process import run_fleet
 from demeter.simulator.push_config import PushConfig, PushForm, PushTransport
 from demeter.simulator.security import SecurityConfig
 from demeter.simulator.simulation import Address, Simulation
 from demeter.simulator.society import housing_society
 
 __all__ = [
+    "EXAMPLE",
     "Address",
     "Fault",
     "FaultKind",
     "FleetConfig",
+    "FleetFileError",
     "LoadConfig",
     "MeterConfig",
     "MeterKind",
@@ -36,10 +40,14 @@ __all__ = [
     "Simulation",
     "Transport",
     "ask",
+    "credentials",
     "firmware_image",
     "fleet_from_record",
     "fleet_record",
     "housing_society",
     "load_fleet",
+    "parse_fleet",
+    "run_fleet",
     "save_fleet",
+    "write_credentials",
 ]

@@ -45,6 +45,11 @@ class BillingPeriods:
         return found if not found or found[-1] <= last_s else [end for end in found if end <= last_s]
 
     @property
+    def resets(self) -> int:
+        """How many periods were ended by command."""
+        return len(self._resets)
+
+    @property
     def newest_reset_s(self) -> int:
         """The last reset by command; 0: there was none."""
         return self._resets[-1] if self._resets else 0

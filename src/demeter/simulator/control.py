@@ -7,6 +7,7 @@ One request per line, one answer per line. Requests:
 * ``{"meter": M, "truth": {"since": …, "until": …}}``: the true amounts of the intervals ending in ``(since, until]``;
 * ``{"meter": M, "dial": AT}``: what the register shows at an instant (of a legacy meter too: somebody reads the dial);
 * ``{"meter": M, "press": true}``: somebody presses the button of the load switch;
+* ``{"meter": M, "state": true}``: what the meter is like now and how often it was told what: the truth about commands;
 * ``{"meters": true}``: every meter with its address-independent description and faults.
 
 ``M`` is a name, or ``"*"`` for all smart meters where a fault is entered or cleared. Instants are ISO 8601 with an
@@ -18,13 +19,16 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from demeter.kernel import DemeterError, Invalid, NotFound, Unavailable
+from demeter.simulator.event_log import ENTRIES
 from demeter.simulator.faults import FaultKind, fault_record, parse_fault, parse_instant
+from demeter.simulator.limiter import NO_LIMIT
 from demeter.simulator.line import MeterHost
 from demeter.simulator.loads import amounts
 from demeter.simulator.meter import Meter
@@ -97,27 +101,41 @@ class ControlDesk:
             Invalid: it cannot be understood.
             NotFound: there is no such meter.
         """
-        if "meters" in request:
-            return {"meters": [_described(meter) for meter in self._meters.values()]}
-        name = str(request.get("meter", ""))
-        if "fault" in request:
-            return self._enter(name, request)
-        if "clear" in request:
-            return self._clear(name, str(request["clear"]))
-        if "truth" in request:
-            return _truth(self._meter(name), request["truth"])
-        if "dial" in request:
-            meter = self._meter(name)
-            at_s = parse_instant(request["dial"])
-            return {"meter": name, "at_s": at_s, "index": meter.register.index_at(at_s), "scaler": meter.scaler}
-        if "press" in request:
-            return self._press(self._meter(name))
-        raise Invalid("a request holds fault, clear, truth, dial, press or meters")
+        known: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
+            "meters": lambda _name, _request: {"meters": [_described(meter) for meter in self._meters.values()]},
+            "fault": self._enter,
+            "clear": lambda name, request: self._clear(name, str(request["clear"])),
+            "truth": lambda name, request: _truth(self._meter(name), request["truth"]),
+            "dial": lambda name, request: _dial(self._meter(name), request["dial"]),
+            "state": lambda name, _request: self._state(self._meter(name)),
+            "press": lambda name, _request: _press(self._meter(name)),
+        }
+        for word, carry_out in known.items():
+            if word in request:
+                return carry_out(str(request.get("meter", "")), request)
+        raise Invalid(f"a request holds {', '.join(known)}")
 
-    def _press(self, meter: Meter) -> dict[str, Any]:
+    def _state(self, meter: Meter) -> dict[str, Any]:
+        """Return a meter's state. ``switched``: how often the contact moved; ``resets``: periods ended by command."""
         meter.advance()
-        pressed = meter.relay.press_button(meter.true_now_s())
-        return {"did": pressed, "closed": meter.relay.closed, "state": meter.relay.state.name.lower()}
+        limits, host = meter.limiter.limits, self._hosts.get(meter.config.name)
+        return {
+            "meter": meter.config.name,
+            "closed": meter.relay.closed,
+            "control_state": meter.relay.state.name.lower(),
+            "control_mode": int(meter.relay.mode),
+            "switched": meter.relay.version(),
+            "limit_w": None if limits.normal == NO_LIMIT else limits.normal,
+            "drift_s": meter.now_s() - meter.true_now_s(),
+            "firmware": meter.image.version,
+            "image": meter.image.status.name.lower(),
+            "calendar": meter.tariff.active.name.decode("latin-1"),
+            "periods": len(meter.billing_ends()),
+            "resets": meter.billing.resets,
+            "events": {group: meter.log.count(group) for group in ENTRIES},
+            "pushes": None if host is None else asdict(host.count),
+            "key_changes": None if host is None else host.keys.changes,
+        }
 
     def _meter(self, name: str) -> Meter:
         found = self._meters.get(name)
@@ -164,6 +182,22 @@ def _described(meter: Meter) -> dict[str, Any]:
         "period_s": meter.period_s,
         "faults": [fault_record(fault) for fault in meter.book.all()],
     }
+
+
+def _dial(meter: Meter, at: object) -> dict[str, Any]:
+    at_s = parse_instant(at)
+    return {
+        "meter": meter.config.name,
+        "at_s": at_s,
+        "index": meter.register.index_at(at_s),
+        "scaler": meter.scaler,
+    }
+
+
+def _press(meter: Meter) -> dict[str, Any]:
+    meter.advance()
+    pressed = meter.relay.press_button(meter.true_now_s())
+    return {"did": pressed, "closed": meter.relay.closed, "state": meter.relay.state.name.lower()}
 
 
 def _truth(meter: Meter, window: object) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Nothing here knows Demeter's estate; ``unit``, ``building``, ``role`` and ``purp
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from demeter.kernel import Commodity, Invalid, Unavailable
+from demeter.kernel import Commodity, Invalid
 from demeter.simulator.faults import Fault, fault_record, parse_fault
 from demeter.simulator.push_config import SILENT, PushConfig, PushForm, PushTransport
 from demeter.simulator.security import ORDINARY, SecurityConfig
@@ -86,7 +85,10 @@ class MeterConfig:
     ``physical_address``: the meter's own on an HDLC line (0: none).
     ``relay``: whether it has a load switch; None: a directly connected electricity meter has one; ``control_mode``: the
     mode of the switch. ``limit_w`` and ``limit_over_s``: the load limit it begins with (0: none).
-    ``image_block_size``: octets of a firmware block; ``image_seconds``: how long verification and activation take each.
+    ``max_pdu``: the longest APDU it receives, in octets.
+    ``hdlc_window`` and ``hdlc_frame``: the most frames and octets it takes over HDLC. ``zone``: its own, if not the
+    fleet's. ``image_block_size``: octets of a firmware block; ``image_seconds``: how long verification and activation
+    take each.
     """
 
     name: str
@@ -117,6 +119,10 @@ class MeterConfig:
     limit_over_s: int = 60
     image_block_size: int = 512
     image_seconds: int = 0
+    max_pdu: int = 1024
+    hdlc_window: int = 7
+    hdlc_frame: int = 2030
+    zone: str = ""
     faults: tuple[Fault, ...] = ()
     security: SecurityConfig = ORDINARY
     push: PushConfig = SILENT
@@ -190,22 +196,6 @@ def fleet_from_record(record: Mapping[str, Any]) -> FleetConfig:
     if len(set(names)) != len(names):
         raise Invalid("two meters have the same name")
     return fleet
-
-
-def load_fleet(path: Path) -> FleetConfig:
-    """Read a fleet from a ``.json`` or ``.toml`` file.
-
-    Raises:
-        Unavailable: the file cannot be read.
-        Invalid: it is not a fleet.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        return fleet_from_record(tomllib.loads(text) if path.suffix == ".toml" else json.loads(text))
-    except OSError as gone:
-        raise Unavailable(f"{path}: {gone.strerror}") from gone
-    except ValueError as wrong:
-        raise Invalid(f"{path}: {wrong}") from wrong
 
 
 def save_fleet(fleet: FleetConfig, path: Path) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
-from demeter.protocols.dlms.apdu import DataNotification
+from demeter.protocols.dlms.apdu import MAX_WINDOW, DataNotification
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.gateway import GatewayFrame, decode_gateway, is_prefixed
 from demeter.protocols.dlms.security import Channel, CipherMode, Counters, Form, KeyId, mode_of
@@ -54,16 +54,27 @@ class Line(Protocol):
 class ChangingKeys(MeterKeys):
     """The keys of a meter that notes every change of them."""
 
-    __slots__ = ("_changed",)
+    __slots__ = ("_changed", "changes")
 
     def __init__(self, settings: ServerSettings, counters: Counters, changed: Callable[[], None]) -> None:
         super().__init__(settings, counters)
         self._changed = changed
+        self.changes = 0
 
     def replace(self, new: Mapping[KeyId, bytes]) -> None:
         """Take new keys; as :meth:`MeterKeys.replace`."""
         super().replace(new)
+        self.changes += 1
         self._changed()
+
+
+@dataclass(slots=True)
+class PushCount:
+    """How the pushes of one meter went."""
+
+    sent: int = 0
+    confirmed: int = 0
+    failed: int = 0
 
 
 class MeterHost:
@@ -88,36 +99,40 @@ class MeterHost:
             password=config.password,
             public_objects=OPEN_OBJECTS,
             push=config.push,
+            max_pdu=config.max_pdu,
         )
         self.keys = ChangingKeys(self._settings, counters, lambda: meter.noted(GLOBAL_KEYS))
         self._wrong_keys: MeterKeys | None = None
         self.pushes = Pushes(meter)
         self._pushed = 0
+        self.count = PushCount()
+        if config.push.destination:
+            set_up(self.pushes)
         self.changed: Callable[[MeterHost], None] = lambda _host: None
 
     @property
     def model(self) -> MeterModel:
         """The meter's objects, built when they are first needed."""
         if self._model is None:
-            set_up(self.pushes)
+            if not self.pushes.points:
+                set_up(self.pushes)
             self._model = MeterModel(
                 self.meter, self.pushes, lambda: self.keys.counters.sent, lambda: self.changed(self)
             )
         return self._model
 
-    def session(self) -> ServerSession:
-        """Return the associations of a new connection."""
-        return ServerSession(self.model, self._settings, keys=self._present_keys())
+    def session(self, window: int = 1) -> ServerSession:
+        """Return the associations of a new connection that takes ``window`` general blocks in one go."""
+        return ServerSession(self.model, replace(self._settings, window=window), keys=self._present_keys())
 
     # What the meter does by itself
 
     def restless(self) -> bool:
         """Tell whether the meter has anything to do by itself: pushes, or a limit to keep."""
-        return self.pushes.active or bool(self.meter.config.push.destination) or not self.meter.limiter.idle
+        return self.pushes.active or not self.meter.limiter.idle
 
     def tick(self) -> None:
         """Do what is due."""
-        _ = self.model
         self.meter.advance()
         self.pushes.by_schedule()
 
@@ -213,16 +228,20 @@ def _mutated(answer: bytes, seed: int, number: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a meter has to say, before the line has its way with it."""
+    """What a meter has to say, before the line has its way with it: none or several APDUs within a window of blocks."""
 
     host: MeterHost
-    apdu: bytes
+    apdus: tuple[bytes, ...]
 
 
 class Switchboard:
-    """The meters behind a port, keyed by their address on it (None: the only one), and one client's associations."""
+    """The meters behind a port, keyed by their address on it (None: the only one), and one client's associations.
 
-    def __init__(self, hosts: Mapping[int | None, MeterHost], line: Line) -> None:
+    ``window``: how many general blocks may follow each other unanswered on such a line.
+    """
+
+    def __init__(self, hosts: Mapping[int | None, MeterHost], line: Line, window: int = MAX_WINDOW) -> None:
+        self._window = window
         self.only = hosts.get(None)
         self._hosts = hosts
         self._line = line
@@ -249,12 +268,13 @@ class Switchboard:
         place = (destination, b"" if prefix is None else prefix.address)
         known = self._sessions.get(place)
         if known is None:
-            known = self._sessions[place] = (host, host.session())
+            known = self._sessions[place] = (host, host.session(self._window))
             host.connections.add(self._line)
         if prefix is None:
-            return Answer(host, known[1].receive(source, octets))
-        apdu = known[1].receive(source, prefix.apdu)
-        return Answer(host, GatewayFrame(prefix.network, prefix.address, apdu, response=True).to_bytes())
+            return Answer(host, tuple(known[1].answers(source, octets, most=self._window)))
+        apdus = known[1].answers(source, prefix.apdu, most=self._window)
+        frames = (GatewayFrame(prefix.network, prefix.address, apdu, response=True) for apdu in apdus)
+        return Answer(host, tuple(frame.to_bytes() for frame in frames))
 
     def lose(self, host: MeterHost) -> None:
         """Forget the associations with a meter."""
@@ -274,8 +294,8 @@ class Switchboard:
 class TcpLine(asyncio.Protocol):
     """One TCP connection to the meters behind a port: what the kinds of framing have in common."""
 
-    def __init__(self, hosts: Mapping[int | None, MeterHost]) -> None:
-        self._switch = Switchboard(hosts, self)
+    def __init__(self, hosts: Mapping[int | None, MeterHost], window: int = MAX_WINDOW) -> None:
+        self._switch = Switchboard(hosts, self, window)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -349,5 +369,6 @@ class Connection(TcpLine):
 
     def _serve(self, frame: WrapperFrame) -> None:
         answer = self._switch.answer(frame.source, frame.destination, frame.apdu)
-        if answer is not None:
-            self._say(answer.host, wrap(answer.apdu, frame.destination, frame.source))
+        if answer is not None and answer.apdus:
+            octets = b"".join(wrap(apdu, frame.destination, frame.source) for apdu in answer.apdus)
+            self._say(answer.host, octets)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from demeter.protocols.dlms.hdlc import Address, Request, ServerStation
+from demeter.protocols.dlms.hdlc import Address, LinkParameters, Request, ServerStation
 from demeter.simulator.line import MeterHost, TcpLine
 
 QUIET_S = 0.5
@@ -16,8 +16,9 @@ class HdlcLine(TcpLine):
     """A TCP connection with HDLC frames. A meter out of reach does not even answer SNRM."""
 
     def __init__(self, hosts: Mapping[int | None, MeterHost]) -> None:
-        super().__init__(hosts)
-        self._station = ServerStation(self._accepts)
+        # Over HDLC one general block follows the other: the link has a window of its own.
+        super().__init__(hosts, window=1)
+        self._station = ServerStation(self._accepts, _offered(hosts.values()))
         self._speaking = self._switch.only
         self._quiet: asyncio.TimerHandle | None = None
 
@@ -42,8 +43,8 @@ class HdlcLine(TcpLine):
     def _serve(self, requests: list[Request]) -> None:
         for request in requests:
             answer = self._switch.answer(request.client, request.server.upper, request.apdu)
-            if answer is not None:
-                self._station.answer(request, answer.apdu)
+            for apdu in answer.apdus if answer is not None else ():
+                self._station.answer(request, apdu)
         octets = self._station.output()
         if octets and self._speaking is not None:
             self._say(self._speaking, octets)
@@ -62,3 +63,10 @@ class HdlcLine(TcpLine):
             return False
         self._speaking = host
         return True
+
+
+def _offered(hosts: Iterable[MeterHost]) -> LinkParameters:
+    """Return what a line can do: what the weakest meter on it can."""
+    configs = [host.meter.config for host in hosts]
+    size, window = min(config.hdlc_frame for config in configs), min(config.hdlc_window for config in configs)
+    return LinkParameters(size, size, window, window)

@@ -58,8 +58,9 @@ class DatagramLine(asyncio.DatagramProtocol):
         answer = self._client(addr).switch.answer(frame.source, frame.destination, frame.apdu)
         if answer is None:
             return
-        spoiled, _ = answer.host.spoil(wrap(answer.apdu, frame.destination, frame.source))
-        asyncio.get_running_loop().call_later(answer.host.delay_s(), self._send, spoiled, addr)
+        for apdu in answer.apdus:
+            spoiled, _ = answer.host.spoil(wrap(apdu, frame.destination, frame.source))
+            asyncio.get_running_loop().call_later(answer.host.delay_s(), self._send, spoiled, addr)
 
     def _client(self, sender: Sender) -> DatagramClient:
         client = self._clients.get(sender)

@@ -261,25 +261,25 @@ def build_meters(fleet: FleetConfig, clock: Clock, folder: Path = Path()) -> dic
 
 
 def _meter(fleet: FleetConfig, config: MeterConfig, built: Mapping[str, Meter], clock: Clock, folder: Path) -> Meter:
-    load = config.load
+    load, zone = config.load, config.zone or fleet.zone
     if load.shape == "replay":
         recording = read_recording(
             folder / load.file, unit_scaler=load.unit_scaler, period_s=config.interval_s, shift_s=load.shift_s
         )
-        return Meter(config, fleet.zone, fleet.history_start_s, RecordedLoad(recording), recording, clock)
+        return Meter(config, zone, fleet.history_start_s, RecordedLoad(recording), recording, clock)
     parts = [built[name].load for name in load.parts]
-    return Meter(config, fleet.zone, fleet.history_start_s, _load(fleet, load, parts), None, clock)
+    return Meter(config, zone, fleet.history_start_s, _load(zone, fleet.history_start_s, load, parts), None, clock)
 
 
-def _load(fleet: FleetConfig, load: LoadConfig, parts: Sequence[Load]) -> Load:
+def _load(zone: str, origin_s: int, load: LoadConfig, parts: Sequence[Load]) -> Load:
     if load.shape == "steady":
-        return SteadyLoad(load.per_hour, fleet.history_start_s)
+        return SteadyLoad(load.per_hour, origin_s)
     if load.shape == "bulk":
-        return BulkLoad(parts, load.loss_permille, fleet.history_start_s)
+        return BulkLoad(parts, load.loss_permille, origin_s)
     shape = SHAPES.get(load.shape)
     if shape is None:
         raise Invalid(f"unknown load shape {load.shape!r}", hint="known: steady, bulk, replay, " + ", ".join(SHAPES))
-    return ShapedLoad(shape, load.seed, fleet.history_start_s, fleet.zone, _calibration(fleet.zone, load))
+    return ShapedLoad(shape, load.seed, origin_s, zone, _calibration(zone, load))
 
 
 def _calibration(zone: str, load: LoadConfig) -> Calibration | None:

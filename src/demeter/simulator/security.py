@@ -76,6 +76,7 @@ def server_settings(
     password: str,
     public_objects: frozenset[Obis],
     push: PushConfig = SILENT,
+    max_pdu: int = 1024,
 ) -> ServerSettings:
     """Return the settings of a meter's server.
 
@@ -91,6 +92,7 @@ def server_settings(
             bytes.fromhex(encryption_key),
             bytes.fromhex(authentication_key),
             password.encode(),
+            max_pdu=max_pdu,
             public_objects=public_objects,
             suite=Suite(security.suite),
             protection=PROTECTIONS[security.protection],

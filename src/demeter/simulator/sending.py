@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 from demeter.protocols.dlms import apdu
@@ -27,15 +26,6 @@ CONNECT_S: Final = 5.0
 MOST_WAITING: Final = 100_000
 
 
-@dataclass(slots=True)
-class PushCount:
-    """How the pushes of one meter went."""
-
-    sent: int = 0
-    confirmed: int = 0
-    failed: int = 0
-
-
 class PushOffice:
     """Sends the pushes of all meters of a simulation."""
 
@@ -44,13 +34,11 @@ class PushOffice:
         self._gate = asyncio.Semaphore(MOST_AT_ONCE)
         self._datagrams: asyncio.DatagramTransport | None = None
         self._waiting: dict[tuple[str, int], tuple[MeterHost, asyncio.Future[None]]] = {}
-        self.counts: dict[str, PushCount] = {}
         self.confirm_s = 10.0
         """How long a confirmation is waited for, in seconds."""
 
     def serve(self, host: MeterHost) -> None:
         """Take the pushes of a meter."""
-        self.counts[host.meter.config.name] = PushCount()
         host.pushes.send = lambda point: self._take(host, point)
 
     async def close(self) -> None:
@@ -70,21 +58,18 @@ class PushOffice:
     def _take(self, host: MeterHost, point: PushPoint) -> None:
         if host.speechless():
             return
-        count = self.counts[host.meter.config.name]
         if len(self._tasks) >= MOST_WAITING:
-            count.failed += 1
+            host.count.failed += 1
             return
         notification = host.notification(point, confirmed=host.meter.config.push.confirmed)
-        self._spawn(self._deliver(host, point, notification, count))
+        self._spawn(self._deliver(host, point, notification))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(
-        self, host: MeterHost, point: PushPoint, notification: DataNotification, count: PushCount
-    ) -> None:
+    async def _deliver(self, host: MeterHost, point: PushPoint, notification: DataNotification) -> None:
         if point.random_s:
             most_ms, seed = point.random_s * 1000, host.meter.config.load.seed
             await asyncio.sleep(draw(seed, 400, notification.invoke, 0, most_ms) / 1000)
@@ -96,10 +81,10 @@ class PushOffice:
                     await self._send(host, point, notification)
                 except (OSError, TimeoutError, DlmsError):
                     continue
-            count.sent += 1
-            count.confirmed += bool(notification.invoke & CONFIRMED)
+            host.count.sent += 1
+            host.count.confirmed += bool(notification.invoke & CONFIRMED)
             return
-        count.failed += 1
+        host.count.failed += 1
 
     async def _send(self, host: MeterHost, point: PushPoint, notification: DataNotification) -> None:
         """Send once; each time under a new counter.

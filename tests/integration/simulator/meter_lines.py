@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from demeter.protocols.dlms import axdr
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.classes import cosem_object
 from demeter.protocols.dlms.classes.commands import Invoke, Read, Write
-from demeter.protocols.dlms.client import CipherMode, Client, ClientSettings
+from demeter.protocols.dlms.client import WAIT, CipherMode, Client, ClientSettings, Quiet
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import decode_capture_objects, decode_scaler_profile, profile_columns
 from demeter.protocols.dlms.wrapper import Unwrapper, wrap
@@ -54,25 +55,31 @@ class Line:
         self.reader, self.writer = reader, writer
         self.client, self.settings = Client(settings), settings
         self.unwrapper = Unwrapper()
+        self.waiting = deque()
         self.received = b""
+        self.sent = self.answered = 0
 
     async def do(self, exchange, patience_s=2.0):
         apdu = next(exchange)
         while True:
-            self.writer.write(wrap(apdu, self.settings.client_sap, self.settings.server_sap))
+            if apdu != WAIT:
+                self.sent += 1
+                self.writer.write(wrap(apdu, self.settings.client_sap, self.settings.server_sap))
             try:
-                apdu = exchange.send(await asyncio.wait_for(self._answer(), patience_s))
+                quiet = isinstance(apdu, Quiet)
+                apdu = exchange.send(WAIT if quiet else await asyncio.wait_for(self._answer(), patience_s))
             except StopIteration as done:
                 return done.value
 
     async def _answer(self):
-        while True:
+        while not self.waiting:
             data = await self.reader.read(65536)
             if not data:
                 raise ConnectionResetError
             self.received += data
-            for frame in self.unwrapper.feed(data):
-                return frame.apdu
+            self.waiting.extend(frame.apdu for frame in self.unwrapper.feed(data))
+        self.answered += 1
+        return self.waiting.popleft()
 
 
 async def connect(place, settings):

@@ -147,7 +147,7 @@ async def test_an_instantaneous_push_arrives_in_every_form_over_every_transport(
             running.tick()
             found = await listener.next()
             await running.office.idle()
-            count = running.office.counts["m"]
+            count = running.hosts["m"].count
             assert (count.sent, count.confirmed, count.failed) == (1, int(confirmed), 0)
     device, name, at, index, _, power, *_ = cells(found)
     assert device == b"DMT0000000000001"
@@ -265,7 +265,7 @@ async def test_a_push_nobody_confirms_is_tried_again_under_a_new_counter():
             running.office.confirm_s = 0.05
             running.tick()
             await running.office.idle()
-            count = running.office.counts["m"]
+            count = running.hosts["m"].count
             assert (count.sent, count.confirmed, count.failed) == (0, 0, 1)
             assert len({found.invoke for found in listener.taken}) == 1
             assert listener.counters == sorted(set(listener.counters))
@@ -279,7 +279,7 @@ async def test_a_push_nobody_listens_for_is_given_up():
     async with Simulation(history(config), FixedClock(NOON)) as running:
         running.tick()
         await running.office.idle()
-        assert running.office.counts["m"].failed == 1
+        assert running.hosts["m"].count.failed == 1
 
 
 @simulated

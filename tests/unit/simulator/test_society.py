@@ -15,9 +15,9 @@ from demeter.simulator.fleet import (
     Role,
     fleet_from_record,
     fleet_record,
-    load_fleet,
     save_fleet,
 )
+from demeter.simulator.fleet_file import load_fleet
 from demeter.simulator.loads import amounts
 from demeter.simulator.meter import build_meters
 from demeter.simulator.society import housing_society

@@ -1,4 +1,4 @@
-"""Commands that run: ``serve`` and the processes it supervises, ``demo``, ``simulate``."""
+"""Commands that run: ``serve`` and the processes it supervises, ``demo``."""
 
 from __future__ import annotations
 
@@ -67,14 +67,3 @@ def demo(
     if settings.origin.get("data_dir") is None:
         settings = replace(settings, data_dir=Path(".demo"), origin={**settings.origin, "data_dir": "demo"})
     sys.exit(run.demo_check(_with_port(settings, port)) if check else run.demo(_with_port(settings, port)))
-
-
-@app.command()
-@output.command
-def simulate(
-    fleet: Annotated[Path, typer.Option(help="The fleet, a .json or .toml file (see the simulator's README).")],
-) -> None:
-    """Run simulated meters; prints one JSON line with their addresses when all of them listen."""
-    from demeter.simulator.process import main
-
-    sys.exit(main(["--fleet", str(fleet)]))

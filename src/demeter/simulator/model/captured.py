@@ -9,7 +9,7 @@ from demeter.protocols.dlms.data import Data, Tag
 from demeter.protocols.dlms.obis import Obis
 from demeter.simulator.meter import Rows
 from demeter.simulator.model.identity import moment
-from demeter.simulator.model.objects import CLOCK, CosemObject, SimpleObject, scaler_unit
+from demeter.simulator.model.objects import CLOCK, CosemObject, SimpleObject, name, scaler_unit
 from demeter.simulator.model.profiles import Column, TableProfile, scaler_profile
 
 Present = Callable[[], Rows]
@@ -24,7 +24,7 @@ def profiles_and_registers(profiles: Iterable[tuple[TableProfile, str, Present]]
     found: dict[Obis, CosemObject] = {}
     for profile, scalers, present in profiles:
         found[profile.obis] = profile
-        found[Obis.parse(scalers)] = scaler_profile(Obis.parse(scalers), profile.columns, zone)
+        found[name(scalers)] = scaler_profile(name(scalers), profile.columns, zone)
         by_name: dict[Obis, list[Column]] = {}
         for column in profile.columns:
             if column.capture.class_id != CLOCK:

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from demeter.protocols.dlms.data import Tag, u16
-from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
 from demeter.simulator.billing import PERIODS_KEPT
 from demeter.simulator.event_log import TRANSACTION
@@ -17,7 +16,7 @@ from demeter.simulator.fleet import MeterKind
 from demeter.simulator.loads import DerivedLoad, Load, amounts
 from demeter.simulator.meter import Meter, Rows
 from demeter.simulator.model.captured import profiles_and_registers
-from demeter.simulator.model.objects import DATA, EXTENDED_REGISTER, REGISTER, CosemObject, data_object
+from demeter.simulator.model.objects import DATA, EXTENDED_REGISTER, REGISTER, CosemObject, data_object, name
 from demeter.simulator.model.profiles import CAPTURE, Column, TableProfile, stamp_column
 from demeter.simulator.noise import IntArray, draw, draws
 from demeter.simulator.registers import Register
@@ -91,7 +90,7 @@ class Electricity:
         self, obis: str, columns: list[Column], rows: Callable[[], Rows], period_s: int, entries: int
     ) -> TableProfile:
         return TableProfile(
-            Obis.parse(obis), tuple(columns), rows, period_s, entries, self._zone, self._meter.config.row_format
+            name(obis), tuple(columns), rows, period_s, entries, self._zone, self._meter.config.row_format
         )
 
     def _block(self) -> list[Column]:
@@ -147,13 +146,11 @@ class Electricity:
             "0.0.0.1.0": counted(lambda: len(meter.billing_ends())),
             "0.0.96.2.0": counted(lambda: meter.log.count(TRANSACTION)),
         }
-        return [
-            Column(CaptureObject(DATA, Obis.parse(obis), 2), Tag.UINT32, values) for obis, values in numbers.items()
-        ]
+        return [Column(CaptureObject(DATA, name(obis), 2), Tag.UINT32, values) for obis, values in numbers.items()]
 
     def _billing(self) -> list[Column]:
         """Return the billing rows, stamped at the end of their period by the billing date, not by the clock."""
-        date = stamp_column(CaptureObject(DATA, Obis.parse("0.0.0.1.2.255"), 2))
+        date = stamp_column(CaptureObject(DATA, name("0.0.0.1.2.255"), 2))
         demands = [*self._demand(_IMPORT, W), *self._demand(_IMPORT_VA, VA)]
         imported, *others = [self._cumulative(group) for group in (1, 9, 2, 10)]
         tariffs = [self._under_tariff(number) for number in range(TARIFFS)]
@@ -179,7 +176,7 @@ class Electricity:
     def _column(
         self, obis: str, tag: Tag, values: Callable[[Rows], IntArray], scaler: int, unit: int, class_id: int = REGISTER
     ) -> Column:
-        return Column(CaptureObject(class_id, Obis.parse(obis), 2), tag, values, scaler, unit)
+        return Column(CaptureObject(class_id, name(obis), 2), tag, values, scaler, unit)
 
     def _interval(self, group: int) -> Column:
         """Return the energy of the interval; what does not flow is shown as zero, the net (16) is import."""
@@ -200,12 +197,14 @@ class Electricity:
 
     def _demand(self, group: int, unit: int) -> list[Column]:
         """Return the period's highest demand and when it ended (extended register, attributes 2 and 5)."""
-        name = Obis.parse(f"1.0.{group}.6.0")
-        highest = CaptureObject(EXTENDED_REGISTER, name, 2)
+        register = name(f"1.0.{group}.6.0")
+        highest = CaptureObject(EXTENDED_REGISTER, register, 2)
         return [
             Column(highest, Tag.UINT32, lambda rows: self._highest(group, rows)[0], 0, unit),
             Column(
-                CaptureObject(EXTENDED_REGISTER, name, 5), Tag.OCTET_STRING, lambda rows: self._highest(group, rows)[1]
+                CaptureObject(EXTENDED_REGISTER, register, 5),
+                Tag.OCTET_STRING,
+                lambda rows: self._highest(group, rows)[1],
             ),
         ]
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from demeter.protocols.dlms.data import Data, octets, u8, u16
-from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
 from demeter.simulator.fleet import MeterConfig, MeterKind
 from demeter.simulator.model.clock import local_moment
-from demeter.simulator.model.objects import DATA, CosemObject, data_object, text_object
+from demeter.simulator.model.objects import DATA, CosemObject, data_object, name, text_object
 from demeter.simulator.model.profiles import ListProfile
 
 MAKER = "DEMETER SIMULATOR"
@@ -45,9 +44,9 @@ def nameplate_objects(config: MeterConfig, zone: str, firmware: Callable[[], str
     def rows() -> list[tuple[int, tuple[Data, ...]]]:
         return [(0, tuple(found.attributes[2]() for found in single))]
 
-    profile = ListProfile(Obis.parse("0.0.94.91.10.255"), captures, rows, 1, ZoneInfo(zone))
-    name = text_object("0.0.42.0.0.255", logical_device_name(config))
-    return [name, *single, profile]
+    profile = ListProfile(name("0.0.94.91.10.255"), captures, rows, 1, ZoneInfo(zone))
+    device = text_object("0.0.42.0.0.255", logical_device_name(config))
+    return [device, *single, profile]
 
 
 def moment(at_s: int, zone: ZoneInfo) -> Data:

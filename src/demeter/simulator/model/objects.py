@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from demeter.protocols.dlms import classes
@@ -230,7 +231,7 @@ def refused(message: str, result: DataAccessResult = DataAccessResult.OTHER_REAS
 
 def data_object(obis: str, value: Callable[[], Data] | Data) -> SimpleObject:
     """Return a Data object (class 1) with a fixed or computed value."""
-    return SimpleObject(DATA, Obis.parse(obis), {2: _computed(value)})
+    return SimpleObject(DATA, name(obis), {2: _computed(value)})
 
 
 def text_object(obis: str, value: str) -> SimpleObject:
@@ -238,6 +239,13 @@ def text_object(obis: str, value: str) -> SimpleObject:
     return data_object(obis, octets(value.encode("ascii")))
 
 
+@lru_cache(maxsize=1024)
+def name(text: str) -> Obis:
+    """Return a logical name; thousands of meters share each."""
+    return Obis.parse(text)
+
+
+@lru_cache(maxsize=256)
 def scaler_unit(scaler: int, unit: int) -> Data:
     """Return the scaler_unit attribute of a register."""
     return classes.Register.scaler_unit.encode(ScalerUnit(scaler, unit))

@@ -13,7 +13,16 @@ from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CLOCK, CaptureObject
 from demeter.simulator.event_log import ENTRIES, EventLog, is_occurrence
 from demeter.simulator.fleet import MeterKind
-from demeter.simulator.model.objects import DATA, PROFILE, REGISTER, CosemObject, TypedObject, data_object, refused
+from demeter.simulator.model.objects import (
+    DATA,
+    PROFILE,
+    REGISTER,
+    CosemObject,
+    TypedObject,
+    data_object,
+    name,
+    refused,
+)
 from demeter.simulator.pushing import ALERT, INSTANT, LOAD, Pushes, PushPoint
 
 PUSH_SCRIPTS: Final = Obis(0, 0, 10, 0, 108, 255)
@@ -56,7 +65,7 @@ _VALUES: Final = {
 def set_up(pushes: Pushes) -> None:
     """Give a meter's push setups what they carry: who, which push, when, and then the values."""
     meter = pushes.meter
-    registers = [CaptureObject(REGISTER, Obis.parse(obis), 2) for obis in _VALUES[meter.config.kind]]
+    registers = [CaptureObject(REGISTER, name(obis), 2) for obis in _VALUES[meter.config.kind]]
     pushes.add(INSTANT, (*_header(INSTANT), *registers))
     codes = [CaptureObject(DATA, Obis(0, 0, 96, kind, group, 255), 2) for kind in (11, 15) for group in ENTRIES]
     pushes.add(ALERT, (*_header(ALERT), CaptureObject(DATA, STATUS_WORD, 2), *codes))

@@ -14,6 +14,7 @@ from demeter.protocols.dlms.data import Data, Tag, u32
 from demeter.protocols.dlms.errors import DataAccessResult
 from demeter.protocols.dlms.obis import Obis
 from demeter.simulator.event_log import LIMIT_OFF, LIMIT_ON, LOAD_LIMIT
+from demeter.simulator.fleet import MeterKind
 from demeter.simulator.limiter import NO_LIMIT
 from demeter.simulator.meter import Meter
 from demeter.simulator.model.clock import instant
@@ -28,8 +29,10 @@ _ACTIONS = Crossing(ActionItem(SWITCH_SCRIPTS, OPEN_SCRIPT), ActionItem(SWITCH_S
 
 
 def switching_objects(meter: Meter) -> list[CosemObject]:
-    """Return the load switch and the load limit of a meter; none where it has no switch."""
-    return [_switch(meter), _limit(meter)] if meter.config.switched else []
+    """Return the load switch of a meter, if it has one (of water: a valve), and its limit of power."""
+    if not meter.config.switched:
+        return []
+    return [_switch(meter)] if meter.config.kind is MeterKind.WATER else [_switch(meter), _limit(meter)]
 
 
 def _switch(meter: Meter) -> TypedObject:

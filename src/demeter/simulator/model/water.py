@@ -5,12 +5,11 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from demeter.protocols.dlms.data import Tag, u16, u32
-from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
 from demeter.simulator.billing import PERIODS_KEPT
 from demeter.simulator.meter import Meter, Rows
 from demeter.simulator.model.captured import profiles_and_registers
-from demeter.simulator.model.objects import REGISTER, CosemObject, data_object
+from demeter.simulator.model.objects import REGISTER, CosemObject, data_object, name
 from demeter.simulator.model.profiles import CAPTURE, Column, TableProfile, stamp_column
 from demeter.simulator.noise import IntArray
 
@@ -22,14 +21,14 @@ def water_objects(meter: Meter) -> list[CosemObject]:
     """Return profiles, scaler profiles, registers and the period of one water meter."""
     zone = ZoneInfo(meter.zone)
     volume = Column(
-        CaptureObject(REGISTER, Obis.parse("8.0.1.0.0.255"), 2),
+        CaptureObject(REGISTER, name("8.0.1.0.0.255"), 2),
         Tag.UINT32 if meter.modulus <= 2**32 else Tag.UINT64,
         lambda rows: meter.register.index(rows.stamps),
         meter.scaler + _LITRES,
         CUBIC_METRE,
     )
     flow = Column(
-        CaptureObject(REGISTER, Obis.parse("8.0.2.0.0.255"), 2),
+        CaptureObject(REGISTER, name("8.0.2.0.0.255"), 2),
         Tag.UINT32,
         lambda rows: _flow(meter, rows),
         meter.scaler + _LITRES,
@@ -41,13 +40,11 @@ def water_objects(meter: Meter) -> list[CosemObject]:
     days = entries * meter.period_s // 86_400 + 1
     cumulative = (stamp_column(), volume)
 
-    present = TableProfile(Obis.parse("8.0.94.91.0.255"), (*cumulative, flow), now, 0, 1, zone)
-    block = TableProfile(
-        Obis.parse("8.0.99.1.0.255"), cumulative, meter.block_rows, meter.period_s, entries, zone, form
-    )
-    daily = TableProfile(Obis.parse("8.0.99.2.0.255"), cumulative, meter.daily_rows, 86_400, days, zone, form)
+    present = TableProfile(name("8.0.94.91.0.255"), (*cumulative, flow), now, 0, 1, zone)
+    block = TableProfile(name("8.0.99.1.0.255"), cumulative, meter.block_rows, meter.period_s, entries, zone, form)
+    daily = TableProfile(name("8.0.99.2.0.255"), cumulative, meter.daily_rows, 86_400, days, zone, form)
     billing = TableProfile(
-        Obis.parse("8.0.98.1.0.255"),
+        name("8.0.98.1.0.255"),
         cumulative,
         meter.billing_rows,
         0,
