@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import uvloop
 
 from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
-from demeter.headend import Collector, Limits
+from demeter.headend import Collector, DatabaseCounters, Limits
 from demeter.ingest import IngestWriter
+from demeter.kernel import Unavailable
 from demeter.runtime import logging
 
 log = logging.get("acquisition")
@@ -24,7 +26,8 @@ async def collect(wiring: Wiring) -> None:
     end_with_parent()
     writer = IngestWriter(wiring.database, wiring.decoders())
     limits = Limits(schedule_s=wiring.settings.read_interval_s)
-    collector = Collector(wiring.database, wiring.drivers(), writer.accept, wiring.secrets, limits=limits)
+    counters = DatabaseCounters(wiring.database)
+    collector = Collector(wiring.database, wiring.drivers(counters), writer.accept, wiring.secrets, limits=limits)
     running = asyncio.create_task(collector.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -34,6 +37,8 @@ async def collect(wiring: Wiring) -> None:
     except asyncio.CancelledError:
         log.info("acquisition ends")
     finally:
+        with suppress(Unavailable):
+            await counters.close()
         await asyncio.to_thread(writer.close)
 
 

@@ -13,7 +13,7 @@ from demeter.runtime import plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres
 from demeter.runtime.secrets import MasterKey, SecretBox
-from demeter.sdk import Decoder, Driver
+from demeter.sdk import CounterStore, Decoder, Driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Wiring:
     database: Database
     secrets: SecretBox
 
-    def drivers(self) -> dict[str, Driver]:
-        """Return one instance of every installed driver, by protocol word."""
-        return {name: made() for name, made in plugins.load_all("demeter.drivers").items()}
+    def drivers(self, counters: CounterStore) -> dict[str, Driver]:
+        """Return one instance of every installed driver, by protocol word; all keep their counters in one place."""
+        return {name: made(counters=counters) for name, made in plugins.load_all("demeter.drivers").items()}
 
     def decoders(self) -> dict[str, Decoder]:
         """Return one instance of every installed decoder, by codec name."""

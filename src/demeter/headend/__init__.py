@@ -1,6 +1,7 @@
 """Sessions with meters: schedules, back-fill, reads on demand, and why a read failed."""
 
 from demeter.headend.collector import Collector
+from demeter.headend.counters import DatabaseCounters
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
@@ -54,6 +55,7 @@ __all__ = [
     "Collector",
     "Command",
     "CommandState",
+    "DatabaseCounters",
     "Limits",
     "MeterRow",
     "Order",

@@ -245,6 +245,7 @@ HOPELESS = frozenset(
         FailureKind.NOT_CONFIGURED,
         FailureKind.WRONG_METER,
         FailureKind.REPLAYED,
+        FailureKind.IMPLAUSIBLE_COUNTER,
     }
 )
 """Failures that waiting alone does not heal; asking often may even lock the meter."""

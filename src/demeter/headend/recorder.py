@@ -64,6 +64,8 @@ class Recorder:
         self._database = database
         self._flush_s = flush_s
         self._waiting: dict[int, Changes] = defaultdict(Changes)
+        self._one_at_a_time = asyncio.Lock()
+        self._writing: set[asyncio.Task[None]] = set()
 
     def meter(self, organization_id: int, state: MeterState) -> None:
         """Remember a meter's state."""
@@ -85,19 +87,34 @@ class Recorder:
         self._waiting[organization_id].clocks_set.append((meter_id, drift_s))
 
     async def flush(self) -> None:
-        """Write what is waiting; what cannot be written stays.
+        """Write what is waiting, after what is being written; what cannot be written stays.
+
+        Cancelled, it leaves at once, and the writing goes on to its end: a transaction whose outcome nobody awaits
+        could be written a second time. The next flush waits for it.
 
         Raises:
             Unavailable: the database does not answer; the changes are kept for the next try.
         """
-        taken, self._waiting = self._waiting, defaultdict(Changes)
-        for organization_id in sorted(taken):
-            try:
-                await asyncio.to_thread(taken[organization_id].write, self._database, organization_id)
-            except BaseException:
-                for kept in (key for key in taken if key >= organization_id):
-                    self._waiting[kept] = taken[kept].before(self._waiting[kept])
-                raise
+        writing = asyncio.create_task(self._write())
+        self._writing.add(writing)
+        writing.add_done_callback(self._written)
+        await asyncio.shield(writing)
+
+    async def _write(self) -> None:
+        async with self._one_at_a_time:
+            taken, self._waiting = self._waiting, defaultdict(Changes)
+            for organization_id in sorted(taken):
+                try:
+                    await asyncio.to_thread(taken[organization_id].write, self._database, organization_id)
+                except BaseException:
+                    for kept in (key for key in taken if key >= organization_id):
+                        self._waiting[kept] = taken[kept].before(self._waiting[kept])
+                    raise
+
+    def _written(self, writing: asyncio.Task[None]) -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # whoever awaits it has seen it
 
     async def run(self) -> None:
         """Flush for ever."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, fields
 from datetime import date, datetime
+from typing import Any, TypeVar
 
 from psycopg.rows import class_row, tuple_row
 
 from demeter.headend.model import DayCount, MeterState, ProfileState, ReadRequest, Session
 from demeter.runtime.database import UnitOfWork
-from demeter.sdk import Profile
+from demeter.sdk import Counted, Profile
+
+T = TypeVar("T")
 
 REQUEST_CHANNEL = "demeter_read_request"
 DONE_CHANNEL = "demeter_read_done"
@@ -163,3 +167,39 @@ def finish_expired(work: UnitOfWork, now: datetime) -> None:
 def notify(work: UnitOfWork, channel: str, payload: str) -> None:
     """Wake the listeners of a channel when this transaction commits."""
     work.raw.execute("SELECT pg_notify(%s, %s)", (channel, payload))
+
+
+def own_title(work: UnitOfWork) -> bytes:
+    """Return the title this installation sends under: three letters and five octets by chance, made once."""
+    return _one(work, "SELECT headend.own_title(%s)", (b"DMT" + secrets.token_bytes(5),), bytes)
+
+
+def counted(work: UnitOfWork, fingerprint: bytes) -> Counted:
+    """Return the counters reserved and accepted under a key."""
+    sent: dict[bytes, int] = {}
+    seen: dict[bytes, int] = {}
+    with work.raw.cursor(row_factory=tuple_row) as cursor:
+        for is_sent, title, counter in cursor.execute("SELECT * FROM headend.counted(%s)", (fingerprint,)):
+            (sent if is_sent else seen)[bytes(title)] = counter
+    return Counted(sent, seen)
+
+
+def reserve_counters(work: UnitOfWork, title: bytes, fingerprint: bytes, least: int, count: int) -> int:
+    """Reserve counters in a row, none reserved before; return the first."""
+    statement = "SELECT headend.reserve_counters(%s, %s, %s::bigint, %s::int)"
+    return _one(work, statement, (title, fingerprint, least, count), int)
+
+
+def saw_counters(work: UnitOfWork, seen: Mapping[tuple[bytes, bytes], int]) -> None:
+    """Raise what was accepted, by (the meter's title, the key's fingerprint)."""
+    work.raw.execute(
+        "SELECT headend.saw_counters(%s::bytea[], %s::bytea[], %s::bigint[])",
+        ([title for title, _ in seen], [key for _, key in seen], list(seen.values())),
+    )
+
+
+def _one(work: UnitOfWork, statement: str, parameters: tuple[object, ...], kind: Callable[[Any], T]) -> T:
+    with work.raw.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(statement, parameters).fetchone()
+    assert row is not None
+    return kind(row[0])

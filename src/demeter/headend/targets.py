@@ -23,8 +23,9 @@ class Contact:
 
     ``absent``: profiles the meter said it does not have; forgotten when the meter's record changes. ``queued``: it
     waits in a lane. ``retired``: it is no longer to be read. ``searched``: up to where a turn that ran out of slices
-    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``awaited``: commands wait for the lock;
-    a session that has time lets them go first.
+    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``slice_rows``: how many rows it is
+    asked for at a time, where that is less than usual because more did not come through. ``awaited``: commands wait for
+    the lock; a session that has time lets them go first.
     """
 
     target: Target
@@ -33,6 +34,7 @@ class Contact:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     absent: set[Profile] = field(default_factory=set)
     searched: dict[Profile, datetime] = field(default_factory=dict)
+    slice_rows: dict[Profile, int] = field(default_factory=dict)
     queued: bool = False
     retired: bool = False
     awaited: int = 0

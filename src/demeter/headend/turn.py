@@ -19,7 +19,7 @@ from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose,
 from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
 from demeter.headend.targets import Contact
-from demeter.kernel import Clock, Span
+from demeter.kernel import Clock, Span, Unavailable
 from demeter.runtime import logging
 from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
 
@@ -29,13 +29,19 @@ COLLECTED = (Profile.BLOCK, Profile.DAILY)
 """The profiles that are collected without gaps, in this order."""
 
 
+DISTURBED = frozenset({FailureKind.NO_ANSWER, FailureKind.TRUNCATED, FailureKind.GARBLED})
+"""Failures that a smaller answer may escape."""
+
+FEWEST_ROWS = 8
+
+
 class NotStored(Exception):
     """The store did not commit a delivery; the meter is not at fault and will be read again."""
 
 
 @dataclass(slots=True)
 class Slice:
-    """Rows on their way to the store; ``until`` is the stamp of the newest one and ``stamps`` all of them, distinct."""
+    """Rows on their way to the store; ``stamps``: those in the range that was asked for, distinct and sorted."""
 
     profile: Profile
     stamps: NDArray[np.int64]
@@ -56,12 +62,16 @@ class Turn:
         purpose: Purpose,
     ) -> None:
         self._contact = contact
+        # The record may change while the meter speaks: this session is with the meter that was called.
+        self._target = contact.target
         self._driver = driver
         self._sink = sink
         self._recorder = recorder
         self._clock = clock
         self._limits = limits
         self._purpose = purpose
+        self._began = 0.0
+        self._slices = 0
         self._uncommitted: deque[Slice] = deque()
         self._rows = 0
         self._frames = 0
@@ -78,11 +88,13 @@ class Turn:
             outcome, detail = failure.kind.value, str(failure)
         except NotStored as failure:
             outcome, detail = NOT_STORED, str(failure)
+        except Unavailable as failure:  # the counters cannot be reached: nothing was sent
+            outcome, detail = NOT_STORED, failure.message
         if outcome != OK:
             self._contact.searched.clear()
         if outcome == OK and self._refusals:
             detail = f"{self._refusals} of {self._frames} answers were refused by the store, with their reasons"
-        target = self._contact.target
+        target = self._target
         return Session(
             target.site_id,
             target.meter_id,
@@ -96,26 +108,32 @@ class Turn:
         )
 
     async def _hold(self) -> None:
-        failure: ReadFailure | None = None
         try:
-            await self._open_and_talk()
-        except ReadFailure as caught:
-            failure = caught
-        except TimeoutError:
-            message = f"the session did not end within {self._limits.turn_s:g} s"
-            failure = ReadFailure(FailureKind.NO_ANSWER, message)
+            failure = await self._read()
+            # What was read before a failure is good: it is waited for and counts.
+            await self._settle(0)
         except asyncio.CancelledError:
             for part in self._uncommitted:
                 for commit in part.commits:
                     commit.cancel()
             raise
-        # What was read before the failure is good: it is waited for and counts.
-        await self._settle(0)
         if failure is not None:
             raise failure
 
+    async def _read(self) -> ReadFailure | None:
+        """Talk with the meter and return what went wrong with it or with the line."""
+        try:
+            await self._open_and_talk()
+        except ReadFailure as failure:
+            return failure
+        except TimeoutError:
+            message = f"the session did not end within {self._limits.turn_s:g} s"
+            return ReadFailure(FailureKind.NO_ANSWER, message)
+        return None
+
     async def _open_and_talk(self) -> None:
-        target = self._contact.target
+        target = self._target
+        self._began = asyncio.get_running_loop().time()
         async with asyncio.timeout(self._limits.turn_s):
             session = await self._driver.open(target.endpoint, target.credentials)
             try:
@@ -129,6 +147,8 @@ class Turn:
         if identified is None or self._clock.now() - identified >= every:
             await self._identify(session)
             await self._check_clock(session)
+            if self._contact.target is self._target:
+                self._contact.state = replace(self._contact.state, identified_at=self._clock.now())
         budget = self._limits.slices_per_turn
         for profile in COLLECTED:
             if profile not in self._contact.absent:
@@ -138,11 +158,11 @@ class Turn:
 
     async def _identify(self, session: MeterSession) -> None:
         """Make sure that the right meter answers: a changed address must not credit one flat's use to another."""
-        plate = await session.nameplate()
-        expected = self._contact.target.serial
-        if plate.serial != expected:
-            raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {plate.serial} answered")
-        self._contact.state = replace(self._contact.state, identified_at=self._clock.now())
+        serial = await session.serial()
+        expected = self._target.serial
+        if serial != expected:
+            self._contact.state = replace(self._contact.state, identified_at=None)
+            raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {serial} answered")
 
     async def _check_clock(self, session: MeterSession) -> None:
         asked = self._clock.now()
@@ -150,7 +170,7 @@ class Turn:
         now = self._clock.now()
         drift = round((shown - (asked + (now - asked) / 2)).total_seconds())
         state = replace(self._contact.state, clock_drift_s=drift)
-        target = self._contact.target
+        target = self._target
         if abs(drift) > self._limits.drift_warn_s:
             log.warning("a meter's clock is wrong", meter=target.serial, drift_s=drift, set=self._limits.set_clock)
             if self._limits.set_clock:
@@ -170,27 +190,54 @@ class Turn:
             return budget
         if span is None:
             return budget
-        period_s = self._contact.profiles[profile].period_s
-        for part in slices(span.start, span.end, period_s, self._limits.slice_rows):
-            if budget == 0 or self._contact.awaited:
+        contact = self._contact
+        period_s = contact.profiles[profile].period_s
+        rows = contact.slice_rows.get(profile, self._limits.slice_rows)
+        for part in slices(span.start, span.end, period_s, rows):
+            if budget == 0 or contact.awaited or self._late():
                 self.more = True
-                self._contact.searched[profile] = part.start
+                contact.searched[profile] = part.start
                 return 0
             budget -= 1
-            self._hand_over(profile, await session.read_profile(profile, part.start, part.end))
+            self._hand_over(profile, part, await self._read_slice(session, profile, part, rows))
             await self._settle(self._limits.outstanding)
-        self._contact.searched.pop(profile, None)
+        contact.searched.pop(profile, None)
         return budget
+
+    def _late(self) -> bool:
+        """Tell whether another slice might not end in time; the first one is always tried."""
+        spent_s = asyncio.get_running_loop().time() - self._began
+        return self._slices > 0 and spent_s * (self._slices + 1) > self._limits.turn_s * self._slices
+
+    async def _read_slice(self, session: MeterSession, profile: Profile, part: Span, rows: int) -> list[Collected]:
+        """Read a slice of ``rows``.
+
+        When it does not come through, slow or disturbed as the line is, the next session asks for half as many; when
+        it came so quickly that twice as many would have as well, for those.
+        """
+        sizes, limits = self._contact.slice_rows, self._limits
+        began = asyncio.get_running_loop().time()
+        try:
+            answers = await session.read_profile(profile, part.start, part.end)
+        except (ReadFailure, asyncio.CancelledError) as failure:
+            if not isinstance(failure, ReadFailure) or failure.kind in DISTURBED:
+                sizes[profile] = max(rows // 2, min(FEWEST_ROWS, limits.slice_rows))
+            raise
+        self._slices += 1
+        if rows < limits.slice_rows and asyncio.get_running_loop().time() - began < limits.turn_s / 8:
+            sizes[profile] = min(2 * rows, limits.slice_rows)
+        return answers
 
     async def _uncollected(self, session: MeterSession, profile: Profile) -> Span | None:
         """Return the stamps still to be read; None when there can be none."""
         now = self._clock.now()
-        target = self._contact.target
+        target = self._target
         known = self._contact.profiles.get(profile)
         until = None if known is None else known.collected_until
         if profile is Profile.DAILY and not midnight_due(target.zone, until, now):
             return None
         period_s = await session.capture_period_s(profile)
+        await self._identify(session)  # asked for with the columns, so it costs nothing
         if known is None or known.period_s != period_s:
             known = replace(
                 known or ProfileState(target.site_id, target.meter_id, profile, period_s), period_s=period_s
@@ -210,21 +257,29 @@ class Turn:
         start = max(oldest, self._contact.searched.get(profile, oldest), oldest if until is None else until + SECOND)
         return Span(start, min(end, newest + SECOND)) if start <= newest else None
 
-    def _hand_over(self, profile: Profile, answers: Sequence[Collected]) -> None:
-        """Start storing what was read; an answer without rows is no delivery."""
+    def _hand_over(self, profile: Profile, asked: Span, answers: Sequence[Collected]) -> None:
+        """Start storing what was read; an answer without rows is no delivery.
+
+        Rows outside the range that was asked for are kept like all others, but the mark knows nothing of them: what
+        lies between was not asked for yet.
+        """
         filled = [answer for answer in answers if answer.rows]
         if not filled:
             return
         stamps = _stamps(filled)
         if not len(stamps):
             raise ReadFailure(FailureKind.NOT_SUPPORTED, f"no column of {profile.value} is understood")
+        stamps = stamps[(stamps >= asked.start.timestamp()) & (stamps < asked.end.timestamp())]
+        if not len(stamps):
+            message = f"rows of {profile.value} from {asked.start} to {asked.end} were asked for, others came"
+            raise ReadFailure(FailureKind.GARBLED, message)
         commits = [self._commit(answer) for answer in filled]
         self._uncommitted.append(Slice(profile, stamps, commits))
 
     def _commit(self, answer: Collected) -> asyncio.Task[Receipt]:
         self._rows += answer.rows
         self._frames += 1
-        delivery = Delivery(self._contact.target.meter_id, answer.frame, answer.series)
+        delivery = Delivery(self._target.meter_id, answer.frame, answer.series)
         return asyncio.ensure_future(_stored(self._sink, delivery))
 
     async def _settle(self, keep: int) -> None:
@@ -234,22 +289,27 @@ class Turn:
             NotStored: one was not committed; it and those behind it count as not read.
         """
         while len(self._uncommitted) > keep:
-            part = self._uncommitted.popleft()
+            part = self._uncommitted[0]
             try:
-                self._refusals += await committed(part.commits)
+                refused = await committed(part.commits)
             except NotStored:
                 await self._abandon()
                 raise
+            # Only now: had the session run out of time while waiting, the slice would still be the next one.
+            self._uncommitted.popleft()
+            self._refusals += refused
             self._advance(part)
 
     async def _abandon(self) -> None:
         waiting = [commit for part in self._uncommitted for commit in part.commits]
         self._uncommitted.clear()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.wait(waiting)
 
     def _advance(self, part: Slice) -> None:
         """Move the profile's mark over a committed slice, never beyond the present: a fast clock may stamp ahead."""
-        contact, target = self._contact, self._contact.target
+        if not len(part.stamps):  # values of this moment: nothing is collected by them
+            return
+        contact, target = self._contact, self._target
         known = contact.profiles[part.profile]
         newest = min(datetime.fromtimestamp(int(part.stamps[-1]), UTC), self._clock.now().replace(microsecond=0))
         before = -1 if known.collected_until is None else int(known.collected_until.timestamp())
@@ -270,7 +330,9 @@ class Turn:
             if failure.kind is not FailureKind.NOT_SUPPORTED:
                 raise
             return
-        self._refusals += await committed([self._commit(answer) for answer in answers if answer.series])
+        commits = [self._commit(answer) for answer in answers if answer.series]
+        if commits:
+            self._uncommitted.append(Slice(Profile.INSTANTANEOUS, np.empty(0, dtype=np.int64), commits))
 
 
 async def committed(commits: Sequence[asyncio.Task[Receipt]]) -> int:
@@ -280,9 +342,15 @@ async def committed(commits: Sequence[asyncio.Task[Receipt]]) -> int:
         NotStored: one was not committed, or refused as a whole.
     """
     refused = 0
-    for receipt in await asyncio.gather(*commits, return_exceptions=True):
-        if isinstance(receipt, BaseException):
-            raise NotStored(f"the store did not take the readings: {receipt}") from receipt
+    # Whoever waits may be cancelled; what is on its way to the store goes on.
+    await asyncio.wait(commits)
+    for commit in commits:
+        if commit.cancelled():
+            raise NotStored("the store was stopped before it took the readings")
+        error = commit.exception()
+        if error is not None:
+            raise NotStored(f"the store did not take the readings: {error}") from error
+        receipt = commit.result()
         if not receipt.accepted:
             raise NotStored(f"the store refused the readings: {'; '.join(str(r) for r in receipt.refusals)}")
         refused += bool(receipt.refusals)

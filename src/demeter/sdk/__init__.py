@@ -1,5 +1,6 @@
 """The stable plug-in API: what drivers and decoders implement and what they hand over."""
 
+from demeter.sdk.counters import Counted, CounterStore
 from demeter.sdk.driver import (
     Collected,
     Credentials,
@@ -31,6 +32,8 @@ from demeter.sdk.operations import (
 
 __all__ = [
     "Collected",
+    "Counted",
+    "CounterStore",
     "Credentials",
     "Decoder",
     "Delivery",

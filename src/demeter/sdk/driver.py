@@ -18,6 +18,7 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     WRONG_KEY = "wrong key: tag check failed"
     REPLAYED = "replayed counter"
+    IMPLAUSIBLE_COUNTER = "implausible counter"
     TRUNCATED = "truncated"
     GARBLED = "garbled"
     NOT_SUPPORTED = "not supported by this meter"
@@ -91,6 +92,13 @@ class MeterSession(Protocol):
         """Read who the meter is."""
         ...
 
+    async def serial(self) -> str:
+        """Return the serial number the meter told in this session; a session that reads a profile asks for it anyway.
+
+        The head-end compares it in every session, before anything is stored.
+        """
+        ...
+
     async def clock(self) -> datetime:
         """Read the meter's clock as aware UTC."""
         ...
@@ -117,7 +125,10 @@ class MeterSession(Protocol):
 
 
 class Driver(Protocol):
-    """Opens sessions. ``name`` is the protocol word in the estate (``dlms``)."""
+    """Opens sessions. ``name`` is the protocol word in the estate (``dlms``).
+
+    Drivers are made with one named argument, ``counters``: the installation's :class:`demeter.sdk.CounterStore`.
+    """
 
     name: str
 
@@ -126,6 +137,7 @@ class Driver(Protocol):
 
         Raises:
             ReadFailure: with the reason a person understands.
+            Unavailable: the counter store cannot be reached; nothing was sent under the meter's keys.
         """
         ...
 

@@ -32,6 +32,7 @@ from demeter.simulator.security import server_settings
 
 _COUNTER_ORIGIN_S = 1_700_000_000
 _COUNTERS_A_SECOND = 16
+_SECONDS_A_REQUEST = 10
 CONFIRMED = 1 << 30
 """Service class bit of the long-invoke-id-and-priority."""
 _SILENCING = (FaultKind.OFFLINE, FaultKind.UNPUSHED)
@@ -87,7 +88,10 @@ class MeterHost:
         # A meter never uses an invocation counter twice, not even after this process was killed: counters start from
         # the time, faster than any meter answers, and reach 32 bits in the year 2032.
         elapsed_s = max(meter.true_now_s() - _COUNTER_ORIGIN_S, 0)
-        counters = Counters(elapsed_s * _COUNTERS_A_SECOND & 0xFFFF_FFFF, 0)
+        # Nor does it accept one twice: what it says to have received begins with the time as well, faster than a
+        # head-end asks in the long run, and so slowly that a pause of years is no leap to be doubted.
+        received = elapsed_s // _SECONDS_A_REQUEST
+        counters = Counters(elapsed_s * _COUNTERS_A_SECOND & 0xFFFF_FFFF, received)
         self._answers = 0
         self._last_answer = b""
         config = meter.config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,12 +21,12 @@ from demeter.protocols.dlms.profile import (
     decode_selection,
     encode_capture_objects,
 )
-from demeter.protocols.dlms.security import Counters
+from demeter.protocols.dlms.security import Counters, Protection
 from demeter.protocols.dlms.server import Association, ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import Unwrapper, wrap
 
 EK, AK, PASSWORD = b"E" * 16, b"A" * 16, b"secret-password"
-TITLE = b"PEER0001"
+_titles = itertools.count(1)
 KEYS = {"encryption_key": EK, "authentication_key": AK, "password": PASSWORD}
 INDIA = ZoneInfo("Asia/Kolkata")
 
@@ -39,6 +40,9 @@ BLOCK_ELECTRICITY = (CLOCK, ENERGY, VOLTAGE, HEALTH)
 BLOCK_WATER = (CLOCK, VOLUME)
 
 
+Row = tuple[datetime, int, tuple[int, ...]]
+
+
 @dataclass
 class Buffer:
     """Rows of one profile: (stamp, clock status, values)."""
@@ -46,7 +50,7 @@ class Buffer:
     captures: tuple[CaptureObject, ...]
     scalers: tuple[tuple[CaptureObject, int, int], ...]
     period_s: int
-    rows: list[tuple[datetime, int, tuple[int, ...]]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass
@@ -68,6 +72,8 @@ class PeerMeter:
     most_at_once: int = 0
     requests: int = 0
     clock_set_to: datetime | None = None
+    title: bytes = field(default_factory=lambda: b"PEER%04d" % next(_titles))
+    protection: Protection = Protection.AUTHENTICATED_ENCRYPTED
     counters: Counters = field(default_factory=lambda: Counters(0, 0))
 
     def get(self, _as: Association, class_id: int, obis: Obis, attribute: int, selection: bytes | None) -> bytes:
@@ -100,15 +106,16 @@ class PeerMeter:
             return axdr.encode(data.u32(buffer.period_s))
         if attribute == 7:
             return axdr.encode(data.u32(len(buffer.rows)))
-        rows = buffer.rows
-        if selection is not None:
-            chosen = decode_selection(selection)
-            if isinstance(chosen, RangeSelection):
-                since, until = chosen.instants(INDIA)
-                rows = [row for row in rows if since <= row[0] <= until]
-            else:
-                rows = rows[chosen.first - 1 : chosen.last or None]
-        return axdr.encode(data.array(*(encode_row(buffer, row) for row in rows)))
+        return axdr.encode(data.array(*(encode_row(buffer, row) for row in self.chosen(buffer, selection))))
+
+    def chosen(self, buffer: Buffer, selection: bytes | None) -> list[Row]:
+        if selection is None:
+            return buffer.rows
+        chosen = decode_selection(selection)
+        if isinstance(chosen, RangeSelection):
+            since, until = chosen.instants(INDIA)
+            return [row for row in buffer.rows if since <= row[0] <= until]
+        return buffer.rows[chosen.first - 1 : chosen.last or None]
 
     def set(self, _as: Association, class_id: int, _obis: Obis, _attribute: int, value: bytes) -> None:
         if class_id != 8:
@@ -120,7 +127,8 @@ class PeerMeter:
         raise Refused(DataAccessResult.OBJECT_UNDEFINED)
 
     def session(self) -> ServerSession:
-        return ServerSession(self, ServerSettings(TITLE, EK, AK, PASSWORD, max_pdu=self.max_pdu), self.counters)
+        settings = ServerSettings(self.title, EK, AK, PASSWORD, max_pdu=self.max_pdu, protection=self.protection)
+        return ServerSession(self, settings, self.counters)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -151,7 +159,7 @@ class PeerMeter:
                 writer.write(answer)
 
 
-def encode_row(buffer: Buffer, row: tuple[datetime, int, tuple[int, ...]]) -> data.Data:
+def encode_row(buffer: Buffer, row: Row) -> data.Data:
     at, status, values = row
     cells = [data.octets(CosemDateTime.from_utc(at, INDIA, status).to_bytes())]
     cells += [data.u32(value) for value in values]

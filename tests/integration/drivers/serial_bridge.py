@@ -16,7 +16,7 @@ from demeter.protocols.iec62056_21 import ModeEMeter
 class SerialMeter:
     """The far end of the line. ``speeds``: what the near end had set whenever octets came."""
 
-    def __init__(self, far: int, near: int, meter: tuple[str, int], mode_e: ModeEMeter | None) -> None:
+    def __init__(self, far: int, near: int, meter: tuple[str, int], mode_e: ModeEMeter | None, octets_s: int) -> None:
         self.path = os.ttyname(near)
         self.mode_e = mode_e
         self.speeds: list[int] = []
@@ -24,6 +24,8 @@ class SerialMeter:
         self._far = far
         self._near = near
         self._meter = meter
+        self._octets_s = octets_s
+        self.carried = 0
         self._writer: asyncio.StreamWriter | None = None
         self._pump: asyncio.Task[None] | None = None
 
@@ -35,8 +37,10 @@ class SerialMeter:
     async def _carry(self, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(4096):
             for start in range(0, len(data), 100):  # as a serial line delivers: in pieces
-                os.write(self._far, data[start : start + 100])
-                await asyncio.sleep(0)
+                piece = data[start : start + 100]
+                await asyncio.sleep(len(piece) / self._octets_s if self._octets_s else 0)
+                os.write(self._far, piece)
+                self.carried += len(piece)
 
     def _heard(self) -> None:
         data = os.read(self._far, 4096)
@@ -61,11 +65,13 @@ class SerialMeter:
 
 
 @asynccontextmanager
-async def serial_line(meter: tuple[str, int], mode_e: ModeEMeter | None = None) -> AsyncIterator[SerialMeter]:
-    """A pseudo-terminal that leads to the meter at a TCP address."""
+async def serial_line(
+    meter: tuple[str, int], mode_e: ModeEMeter | None = None, octets_s: int = 0
+) -> AsyncIterator[SerialMeter]:
+    """A pseudo-terminal that leads to the meter at a TCP address, at that many octets a second (0: as they come)."""
     far, near = pty.openpty()
     tty.setraw(near)
-    line = SerialMeter(far, near, meter, mode_e)
+    line = SerialMeter(far, near, meter, mode_e, octets_s)
     try:
         await line.connect()
         try:

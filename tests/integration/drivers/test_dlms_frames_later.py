@@ -11,6 +11,7 @@ import pytest
 from demeter import estate, identity
 from demeter.app.proof import keys_of_meters
 from demeter.drivers.dlms import DlmsDriver, ProfileDecoder
+from demeter.drivers.dlms.options import PROTECTIONS
 from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -72,3 +73,34 @@ def test_without_its_keys_a_frame_says_which_are_missing(frame: Frame) -> None:
     with pytest.raises(ReadFailure, match="encryption_key and authentication_key") as refused:
         ProfileDecoder().decode(frame, Credentials({}))
     assert refused.value.kind is FailureKind.NOT_CONFIGURED
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"encryption_key": b"n" * 16}, {"encryption_key": b"n" * 32, "authentication_key": b"a" * 32}, {}],
+    ids=["another key", "another suite's", "none"],
+)
+@pytest.mark.parametrize("protection", ["authenticated-encrypted", "encrypted"])
+def test_a_frame_opens_with_former_keys_whatever_the_present_ones_make_of_it(
+    now: dict[str, bytes], protection: str
+) -> None:
+    """Without a tag a wrong key gives nonsense, a key of another size nothing at all."""
+
+    async def read() -> Frame:
+        meter = electricity_meter(UNTIL, 8, protection=PROTECTIONS[protection])
+        async with listening(meter) as address:
+            endpoint = Endpoint(address, {"zone": "Asia/Kolkata", "protection": protection, "answer_s": 2})
+            session = await DlmsDriver().open(endpoint, Credentials(KEYS))
+            (answer,) = await session.read_profile(Profile.BLOCK, UNTIL - timedelta(hours=2), UNTIL)
+            await session.close()
+            return answer.frame
+
+    frame = asyncio.run(read())
+    present = {**KEYS, **now} if now else {}
+    expected = ProfileDecoder().decode(frame, Credentials(KEYS))[0].values.tolist()
+    for number in range(5):  # what a wrong key makes of it is chance
+        wrong = {**present, **({"encryption_key": bytes([number]) * len(now["encryption_key"])} if now else {})}
+        later = Credentials(wrong, earlier=({**KEYS, "encryption_key": b"o" * 16}, KEYS))
+        assert ProfileDecoder().decode(frame, later)[0].values.tolist() == expected
+        with pytest.raises(ReadFailure):
+            ProfileDecoder().decode(frame, Credentials(wrong))

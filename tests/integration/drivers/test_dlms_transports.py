@@ -300,6 +300,18 @@ def test_a_serial_meter_is_read_through_a_pseudo_terminal(mode_e: bool) -> None:
     asyncio.run(story())
 
 
+def test_an_answer_may_take_longer_than_a_silence_while_it_comes() -> None:
+    async def story() -> None:
+        async with Simulation(fleet(meter(Transport.HDLC)), Fixed()) as running:
+            place = running.addresses["m"]
+            async with serial_line((place.host, place.port), octets_s=9_000) as line:
+                options = {"transport": "hdlc-serial", "frame_s": 0.5, "answer_s": 0.6}
+                assert rows(await with_session(line.path, block_load, **options)) == EXPECTED
+                assert line.carried > 2 * 0.6 * 9_000, "the answers took longer than one silence may"
+
+    asyncio.run(story())
+
+
 def test_a_serial_line_is_held_by_one_session_at_a_time() -> None:
     async def story() -> None:
         async with Simulation(fleet(meter(Transport.HDLC)), Fixed()) as running:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from demeter import estate
 from demeter.drivers.dlms import DlmsDriver
-from demeter.headend import Collector, Limits, Pacing, Purpose
+from demeter.headend import Collector, DatabaseCounters, Limits, Pacing, Purpose
 from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Role, Scope
 from demeter.runtime.secrets import MasterKey, SecretBox
@@ -95,7 +95,7 @@ class Rig:
         return meter_id
 
     def collector(self, limits: Limits = FAST, pacing: Pacing | None = None) -> Collector:
-        drivers = {"dlms": DlmsDriver()}
+        drivers = {"dlms": DlmsDriver(counters=DatabaseCounters(self.database, 0.05))}
         return Collector(self.database, drivers, self.store, self.secrets, limits=limits, pacing=pacing)
 
 

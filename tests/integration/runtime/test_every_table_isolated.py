@@ -16,10 +16,20 @@ from demeter.kernel import Commodity
 from demeter.runtime.database import Database, Role, Scope
 
 SCHEMAS = ["identity", "estate", "readings", "ingest", "headend", "metering", "runtime"]
-WITHOUT_ORGANIZATION = {"runtime.alembic_version": "the schema's revision; the application's role may not read it"}
+COUNTERS = "a counter belongs to a key, whoever's meter has it; functions lead to it by the key's fingerprint"
+WITHOUT_ORGANIZATION = {
+    "runtime.alembic_version": "the schema's revision; the application's role may not read it",
+    "headend.own_title": COUNTERS,
+    "headend.sent_counter": COUNTERS,
+    "headend.seen_counter": COUNTERS,
+}
 DEFINERS = {
     "identity.find_login": "before a login there is no scope; one address, one account",
     "identity.find_session": "before a login there is no scope; one token, one session",
+    "headend.own_title": "the installation's title is one for all",
+    "headend.counted": COUNTERS,
+    "headend.reserve_counters": COUNTERS,
+    "headend.saw_counters": COUNTERS,
     "readings.ensure_partition": "makes an empty monthly partition of block or frame",
 }
 FIRST, SECOND = 101, 202

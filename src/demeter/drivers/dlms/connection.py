@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Protocol, cast
 
 from demeter.drivers.dlms.failures import failure_of
+from demeter.protocols.dlms.client import Quiet
 from demeter.protocols.dlms.errors import DlmsError
+from demeter.protocols.dlms.gateway import decode_gateway, is_prefixed
 from demeter.protocols.dlms.wrapper import Unwrapper, WrapperFrame, wrap
 from demeter.sdk import FailureKind, ReadFailure
 
 MAX_UNASKED = 16
 """Frames nobody asked for (a meter's own notifications) that are passed over in one wait for an answer."""
 
+MAX_QUEUED = 80
+"""Frames kept for the exchange under way: a window of 63 general blocks, and some notifications."""
+
 NOTIFICATIONS = frozenset({0x0F, 0xC2})
 """APDU tags of data- and event-notification: a meter may send them at any time; they are no answer."""
+
+
+def is_notification(octets: bytes) -> bool:
+    """Tell whether octets are a plain notification, behind a gateway's prefix or not; a ciphered one nobody knows."""
+    if is_prefixed(octets):
+        try:
+            octets = decode_gateway(octets).apdu
+        except DlmsError:
+            return False
+    return bool(octets) and octets[0] in NOTIFICATIONS
 
 
 class Connection(Protocol):
@@ -22,6 +38,10 @@ class Connection(Protocol):
 
     async def ask(self, apdu: bytes, client_sap: int, server_sap: int, within_s: float) -> bytes:
         """Send ``apdu`` and return the APDU of the answer.
+
+        Empty: nothing is sent, what comes next is returned, though it came together with the answer before. A
+        ``Quiet`` APDU is sent and nothing awaited: the return is empty. What came unasked before any other APDU is
+        forgotten then.
 
         Raises:
             ReadFailure: NO_ANSWER, TRUNCATED, GARBLED, REFUSED; the connection is then of no more use.
@@ -40,15 +60,20 @@ class Connection(Protocol):
 class WrapperConnection(asyncio.Protocol):
     """A meter's TCP connection carrying wrapper frames.
 
-    After any failure it is of no more use: an answer that comes late would be taken for the next one. What is buffered
-    is bounded by one frame of 65,535 octets.
+    After any failure it is of no more use: an answer that comes late would be taken for the next one. Frames between
+    others (of another association, say) and plain notifications are passed over. What is buffered is bounded: one frame
+    of 65,535 octets that is not yet whole, and :data:`MAX_QUEUED` frames.
     """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | asyncio.DatagramTransport | None = None
         self._unwrapper = Unwrapper()
-        self._waiting: asyncio.Future[WrapperFrame] | None = None
+        self._waiting: asyncio.Future[bytes] | None = None
+        self._queue: deque[bytes] = deque()
+        self._parties: tuple[int, int] | None = None
+        self._stray: WrapperFrame | None = None
         self._unasked = 0
+        self._bursting = False
         self._failure: ReadFailure | None = None
         self.octets_in = 0
 
@@ -92,18 +117,25 @@ class WrapperConnection(asyncio.Protocol):
         self._fail(self._cut_off(why))
 
     def _frame(self, frame: WrapperFrame) -> None:
-        unasked = frame.apdu[0] in NOTIFICATIONS or self._waiting is None or self._waiting.done()
-        if not unasked and self._waiting is not None:
-            self._waiting.set_result(frame)
-            return
-        self._unasked += 1
-        if self._unasked > MAX_UNASKED:
+        ours = (frame.source, frame.destination) == self._parties
+        if not ours or is_notification(frame.apdu):
+            self._unasked += 1
+            self._stray = self._stray if ours else frame
+        elif self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(frame.apdu)
+        else:
+            self._queue.append(frame.apdu)
+        if self._unasked > MAX_UNASKED or len(self._queue) > MAX_QUEUED:
             self._fail(ReadFailure(FailureKind.GARBLED, "the meter keeps sending frames nobody asked for"))
 
     def _cut_off(self, why: str) -> ReadFailure:
         pending = self._unwrapper.pending
         if pending:
             return ReadFailure(FailureKind.TRUNCATED, f"in the middle of an answer {why}", offset=pending)
+        if self._stray is not None and self._parties is not None:
+            stray, (server, client) = self._stray, self._parties
+            message = f"a frame from {stray.source} for {stray.destination}, none from {server} for {client}: {why}"
+            return ReadFailure(FailureKind.GARBLED, message, offset=2)
         return ReadFailure(FailureKind.NO_ANSWER, why)
 
     def _fail(self, failure: ReadFailure) -> None:
@@ -113,33 +145,36 @@ class WrapperConnection(asyncio.Protocol):
         self.abort()
 
     async def ask(self, apdu: bytes, client_sap: int, server_sap: int, within_s: float) -> bytes:
-        """Send ``apdu`` (empty: nothing, the next answer is awaited) and return the APDU of the answer.
+        """Send ``apdu`` and return the APDU of the answer; see :class:`Connection`.
 
         Raises:
             ReadFailure: NO_ANSWER or TRUNCATED after ``within_s`` seconds or when the line is cut, GARBLED for what
-                is no frame or comes from or for somebody else.
+                is no frame, when nothing but others' frames came, or when they do not end.
         """
         if self._failure is not None or self._transport is None:
             raise self._failure or ReadFailure(FailureKind.NO_ANSWER, "not connected")
-        self._unasked = 0
-        self._waiting = asyncio.get_running_loop().create_future()
-        if apdu:  # nothing to say: the meter goes on speaking (blocks of a window)
+        if apdu and not self._bursting:
+            self._queue.clear()
+        self._unasked, self._stray = 0, None
+        self._parties = server_sap, client_sap
+        self._bursting = isinstance(apdu, Quiet)
+        if apdu:  # else there is nothing to say: the meter goes on speaking
             self._send(wrap(apdu, client_sap, server_sap))
+        if self._bursting:
+            return b""
+        return self._queue.popleft() if self._queue else await self._next(within_s)
+
+    async def _next(self, within_s: float) -> bytes:
+        self._waiting = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(within_s):
-                frame = await self._waiting
+                return await self._waiting
         except TimeoutError:
             self._fail(self._cut_off(f"nothing came for {within_s:g} s"))
             assert self._failure is not None
             raise self._failure from None
         finally:
             self._waiting = None
-        if (frame.source, frame.destination) != (server_sap, client_sap):
-            message = f"a frame from {frame.source} for {frame.destination}, not from {server_sap} for {client_sap}"
-            self._fail(ReadFailure(FailureKind.GARBLED, message, offset=2))
-            assert self._failure is not None
-            raise self._failure
-        return frame.apdu
 
     async def leave(self, within_s: float) -> None:
         """Do nothing: the end of a TCP connection says it all."""

@@ -8,8 +8,12 @@ from typing import Any, cast
 from demeter.drivers.dlms.connection import WrapperConnection
 from demeter.drivers.dlms.failures import failure_of
 from demeter.protocols.dlms.errors import DlmsError
+from demeter.protocols.dlms.gateway import decode_gateway, is_prefixed
 from demeter.protocols.dlms.wrapper import unwrap_datagram
 from demeter.sdk import FailureKind, ReadFailure
+
+REFUSALS = frozenset({0xD8, 0x0E})
+"""APDU tags of exception-response and confirmed-service-error."""
 
 
 class DatagramConnection(WrapperConnection, asyncio.DatagramProtocol):
@@ -17,7 +21,8 @@ class DatagramConnection(WrapperConnection, asyncio.DatagramProtocol):
 
     Nothing is repeated: a request under authentication may not be (the meter would call it a replay), and whether the
     request or its answer was lost is not known here. Second copies of a datagram are passed over, and so is what is no
-    wrapper frame: anybody can send a datagram.
+    wrapper frame: anybody can send a datagram. Refusals carry no number, so the next request may well be answered by
+    the same octets: they are second copies only until it is sent.
     """
 
     def __init__(self) -> None:
@@ -61,7 +66,19 @@ class DatagramConnection(WrapperConnection, asyncio.DatagramProtocol):
 
     def _send(self, octets: bytes) -> None:
         self._noise = None
+        if _is_refusal(self._latest):
+            self._latest = b""
         cast("asyncio.DatagramTransport", self._transport).sendto(octets)
 
     def _cut_off(self, why: str) -> ReadFailure:
         return self._noise or super()._cut_off(why)
+
+
+def _is_refusal(datagram: bytes) -> bool:
+    """Tell whether a datagram is an exception-response or a confirmed-service-error."""
+    try:
+        apdu = unwrap_datagram(datagram).apdu
+        apdu = decode_gateway(apdu).apdu if is_prefixed(apdu) else apdu
+    except DlmsError:
+        return False
+    return apdu[0] in REFUSALS

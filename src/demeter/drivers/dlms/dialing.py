@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from demeter.drivers.dlms.connection import Connection, WrapperConnection
+from demeter.drivers.dlms.connection import MAX_UNASKED, Connection, WrapperConnection, is_notification
 from demeter.drivers.dlms.datagrams import DatagramConnection
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.hdlc_line import HdlcConnection
 from demeter.drivers.dlms.line_options import LineOptions, Transport
 from demeter.drivers.dlms.serial_line import SerialTransport, enter_mode_e
+from demeter.protocols.dlms.client import Quiet
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.gateway import GatewayFrame, decode_gateway
+from demeter.protocols.dlms.security import is_ciphered
 from demeter.protocols.iec62056_21 import ModeEReader
 from demeter.sdk import FailureKind, ReadFailure
 
@@ -75,23 +77,45 @@ class GatewayConnection:
         self._address = address
 
     async def ask(self, apdu: bytes, client_sap: int, server_sap: int, within_s: float) -> bytes:
-        """Send ``apdu`` to the meter behind the gateway and return its answer.
+        """Send ``apdu`` to the meter behind the gateway and return its answer; what others send is passed over.
 
         Raises:
-            ReadFailure: as the connection to the gateway; GARBLED, when the answer is not that meter's.
+            ReadFailure: as the connection to the gateway; GARBLED, when nothing but others' frames came.
         """
-        request = GatewayFrame(self._network, self._address, apdu).to_bytes()
-        octets = await self._gateway.ask(request, client_sap, server_sap, within_s)
+        request = GatewayFrame(self._network, self._address, apdu).to_bytes() if apdu else b""
+        if isinstance(apdu, Quiet):
+            return await self._gateway.ask(Quiet(request), client_sap, server_sap, within_s)
+        others: GatewayFrame | None = None
+        ends, left_s = asyncio.get_running_loop().time() + within_s, within_s
+        for _ in range(MAX_UNASKED + 1):
+            try:
+                octets = await self._gateway.ask(request, client_sap, server_sap, left_s)
+            except ReadFailure as failure:
+                if others is None or failure.kind is not FailureKind.NO_ANSWER:
+                    raise
+                break
+            request, left_s = b"", max(ends - asyncio.get_running_loop().time(), 0)
+            answer = self._opened(octets)
+            if answer is None:
+                continue
+            if answer.response and (answer.network, answer.address) == (self._network, self._address):
+                return answer.apdu
+            others = answer
+        self.abort()
+        message = "the gateway hands over frames nobody asked for"
+        if others is not None:
+            message = f"the gateway hands over what meter {others.address!r} in network {others.network} sends"
+        raise ReadFailure(FailureKind.GARBLED, message, offset=0)
+
+    def _opened(self, octets: bytes) -> GatewayFrame | None:
+        """Return a frame of a meter behind the gateway; None: the gateway's own notification."""
+        if is_ciphered(octets) or is_notification(octets):
+            return None
         try:
-            answer = decode_gateway(octets)
+            return decode_gateway(octets)
         except DlmsError as error:
             self.abort()
             raise failure_of(error, "opening the answer of a gateway") from error
-        if not answer.response or (answer.network, answer.address) != (self._network, self._address):
-            self.abort()
-            message = f"the gateway hands over an answer of meter {answer.address!r} in network {answer.network}"
-            raise ReadFailure(FailureKind.GARBLED, message, offset=0)
-        return answer.apdu
 
     async def leave(self, within_s: float) -> None:
         """Take leave of the gateway; never raises."""

@@ -8,7 +8,6 @@ as on the day it came in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -17,9 +16,9 @@ from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.options import CIPHERS, PROTECTION_WORDS, PROTECTIONS, DlmsOptions
 from demeter.drivers.dlms.tables import Scalers, Table, series_of
 from demeter.protocols.dlms.client import CipherMode, Client
-from demeter.protocols.dlms.errors import DlmsError, TagCheckFailed
+from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.obis import Obis
-from demeter.protocols.dlms.profile import CaptureObject, profile_columns
+from demeter.protocols.dlms.profile import CaptureObject, ProfileColumns, profile_columns
 from demeter.protocols.dlms.replay import open_get_response
 from demeter.protocols.dlms.security import Protection, Suite, unwrap_key, wrap_key
 from demeter.sdk import Credentials, FailureKind, Frame, Profile, ReadFailure, Series
@@ -96,22 +95,27 @@ class ProfileDecoder:
         context = cast(Mapping[str, Any], frame.context)
         table = table_of(context)
         try:
-            payload = _opened(frame.payload, context, credentials)
-            columns = profile_columns(payload, table.captures, table.scalers, table.period_s, _zone_of(context))
+            columns = _decoded(frame.payload, context, table, credentials)
         except DlmsError as error:
             raise failure_of(error, "decoding a journal frame") from error
         return series_of(table, columns)
 
 
-def _opened(payload: bytes, context: Mapping[str, Any], credentials: Credentials) -> bytes:
-    """Open a frame with the meter's present keys, else with former ones: the tag tells which fit."""
-    try:
-        return open_frame(payload, context, credentials.secrets)
-    except TagCheckFailed:
-        for former in credentials.earlier:
-            with suppress(TagCheckFailed):
-                return open_frame(payload, context, former)
-        raise
+def _decoded(payload: bytes, context: Mapping[str, Any], table: Table, credentials: Credentials) -> ProfileColumns:
+    """Open and decode a frame with the meter's present keys, else with former ones; what the present ones gave counts.
+
+    Where there is a tag it tells which keys fit. Without one (encrypted only), or with keys of another suite's size, it
+    is the content that does not decode.
+    """
+    first: DlmsError | ReadFailure | None = None
+    for secrets in (credentials.secrets, *credentials.earlier):
+        try:
+            opened = open_frame(payload, context, secrets)
+            return profile_columns(opened, table.captures, table.scalers, table.period_s, _zone_of(context))
+        except (DlmsError, ReadFailure) as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def _zone_of(context: Mapping[str, Any]) -> ZoneInfo:

@@ -7,9 +7,10 @@ import contextlib
 from collections import deque
 from typing import cast
 
-from demeter.drivers.dlms.connection import MAX_UNASKED, NOTIFICATIONS
+from demeter.drivers.dlms.connection import MAX_QUEUED, MAX_UNASKED, is_notification
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.line_options import LineOptions
+from demeter.protocols.dlms.client import Quiet
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.hdlc import (
     ClientLink,
@@ -31,7 +32,8 @@ class HdlcConnection(asyncio.Protocol):
     """A meter's line with an HDLC link.
 
     Each client address has a link of its own: when another one is to speak, the first link is taken down. After any
-    failure the connection is of no more use. What is buffered is bounded by one message of 65,538 octets.
+    failure the connection is of no more use. What is buffered is bounded: one message of 65,538 octets that is not yet
+    whole, and :data:`MAX_QUEUED` messages.
     """
 
     def __init__(self, options: LineOptions) -> None:
@@ -41,6 +43,9 @@ class HdlcConnection(asyncio.Protocol):
         self._events: deque[Event] = deque()
         self._heard = asyncio.Event()
         self._failure: ReadFailure | None = None
+        self._bursting = False
+        self._patience: asyncio.Timeout | None = None
+        self._within_s = 0.0
         self.octets_in = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,9 +55,15 @@ class HdlcConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand octets to the link and send what it has to say (asyncio)."""
         self.octets_in += len(data)
-        if self._link is not None:
-            self._events.extend(self._link.receive(data))
+        link = self._link
+        if link is not None:
+            moves = link.moves
+            self._events.extend(link.receive(data))
+            if len(self._events) > MAX_QUEUED:
+                self._fail(ReadFailure(FailureKind.GARBLED, "the meter keeps sending messages nobody asked for"))
             self._flush()
+            if self._patience is not None and link.moves != moves:
+                self._patience.reschedule(asyncio.get_running_loop().time() + self._within_s)
         self._heard.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,14 +77,18 @@ class HdlcConnection(asyncio.Protocol):
     async def ask(self, apdu: bytes, client_sap: int, server_sap: int, within_s: float) -> bytes:
         """Send ``apdu`` and return the APDU of the answer; a link is set up first where there is none.
 
+        A long answer over a slow line takes minutes: ``within_s`` counts anew with every segment of it.
+
         Raises:
-            ReadFailure: NO_ANSWER or TRUNCATED after ``within_s`` seconds, after the last repetition or when the line
-                is cut; REFUSED, when the meter wants no link; GARBLED for noise and for what no link allows.
+            ReadFailure: NO_ANSWER or TRUNCATED after ``within_s`` seconds without one, after the last repetition or
+                when the line is cut; REFUSED, when the meter wants no link; GARBLED for noise and for what no link
+                allows.
         """
         if self._failure is not None:
             raise self._failure
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(within_s) as self._patience:
+                self._within_s = within_s
                 link = await self._linked(client_sap, server_sap)
                 return await self._exchange(link, apdu)
         except TimeoutError:
@@ -82,6 +97,8 @@ class HdlcConnection(asyncio.Protocol):
             raise self._fail(failure_of(error, "the HDLC link")) from error
         except ReadFailure as failure:
             raise self._fail(failure) from failure.__cause__
+        finally:
+            self._patience = None
 
     async def leave(self, within_s: float) -> None:
         """Take the link down, so that the meter is free for others at once; never raises."""
@@ -118,15 +135,20 @@ class HdlcConnection(asyncio.Protocol):
             pass
 
     async def _exchange(self, link: ClientLink, apdu: bytes) -> bytes:
-        link.send(apdu)
+        if apdu and not self._bursting:
+            self._events = deque(event for event in self._events if isinstance(event, Failed))
+        self._bursting = isinstance(apdu, Quiet)
+        if apdu:
+            link.send(apdu)
+        if self._bursting:
+            self._flush()
+            return b""
         for _ in range(MAX_UNASKED + 1):
+            if not (self._events or link.waiting):
+                link.poll()  # nothing to say, or what came was no answer: the meter may have more
             event = await self._next(link)
-            if not isinstance(event, Message):
-                continue
-            if event.numbered and event.apdu[0] not in NOTIFICATIONS:
+            if isinstance(event, Message) and event.numbered and not is_notification(event.apdu):
                 return event.apdu
-            if not link.waiting:
-                link.poll()
         raise ReadFailure(FailureKind.GARBLED, "the meter keeps sending messages nobody asked for")
 
     async def _next(self, link: ClientLink) -> Event:

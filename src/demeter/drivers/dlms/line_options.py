@@ -79,6 +79,11 @@ class LineOptions:
         behind = "" if self.gateway_address is None else f"/{self.gateway_network}/{self.gateway_address.hex()}"
         return where + ("" if self.physical is None else f"/{self.physical}") + behind
 
+    @property
+    def ends_associations(self) -> bool:
+        """Tell whether the meter hears when the link is taken down, which ends its associations (a gateway would)."""
+        return self.transport.is_hdlc and self.gateway_address is None
+
     def server(self, sap: int) -> Address:
         """Return the HDLC address of a logical device of this meter.
 

@@ -13,13 +13,15 @@ suite          0                   security suite 0, 1 or 2
 protection     authenticated-      ``authenticated-encrypted``, ``authenticated`` or ``encrypted``: how requests are
                encrypted           protected and the least accepted in answers
 signed         false               general-signing, both ways (suites 1 and 2)
-client_title   DMTHES01            the head-end's system title, eight characters or 16 hexadecimal digits
+client_title   the installation's  the head-end's system title, eight characters or 16 hexadecimal digits
+counter_at_least 0                 the meter's counter a person vouches for: sending begins above it
+counter_epoch  0                   raised by a person when the meter was repaired and counts its answers anew
 counter_obis   0.0.43.1.3.255      the invocation counter the public client may read
 max_pdu        65535               longest APDU this side receives, octets
 zone           UTC                 IANA zone of stamps that carry no deviation (the site's)
 commodity      electricity         ``electricity`` or ``water``: decides the OBIS medium of the profiles
 connect_s      3                   seconds until the TCP connection stands
-answer_s       15                  seconds until one whole answer is there
+answer_s       15                  seconds until one whole answer is there (HDLC: its next segment)
 ============== =================== ============================================================================
 
 ``meter_signing_key``: the meter's public signing key, hexadecimal; needed for ``hls-ecdsa`` and ``signed``. How the
@@ -69,14 +71,17 @@ UDP_PDU = 1200
 
 @dataclass(frozen=True, slots=True)
 class DlmsOptions:
-    """The options above, checked. ``line`` says where the meter is and how the bytes travel there."""
+    """The options above, checked. ``line`` says where the meter is and how the bytes travel there.
+
+    ``client_title`` None: the installation's own.
+    """
 
     line: LineOptions
     mechanism: Mechanism
     client_sap: int
     server_sap: int
     cipher: CipherMode
-    client_title: bytes
+    client_title: bytes | None
     counter_obis: Obis
     max_pdu: int
     zone: str
@@ -87,6 +92,8 @@ class DlmsOptions:
     protection: Protection = Protection.AUTHENTICATED_ENCRYPTED
     signed: bool = False
     meter_signing_key: bytes = b""
+    counter_at_least: int = 0
+    counter_epoch: int = 0
 
 
 def parse_options(endpoint: Endpoint) -> DlmsOptions:
@@ -107,7 +114,7 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         client_sap=int(number(given, "client_sap", sap, 1, highest)),
         server_sap=int(number(given, "server_sap", 1, 1, 0x3FFF if line.transport.is_hdlc else 0xFFFF)),
         cipher=cipher,
-        client_title=_title(str(given.get("client_title", "DMTHES01"))),
+        client_title=_title(str(given["client_title"])) if "client_title" in given else None,
         counter_obis=_obis(str(given.get("counter_obis", "0.0.43.1.3.255"))),
         max_pdu=int(number(given, "max_pdu", UDP_PDU if udp else 0xFFFF, 64, 0xFFFF)),
         zone=_zone(str(given.get("zone", "UTC"))),
@@ -118,6 +125,8 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         protection=choice(given, "protection", PROTECTIONS, "authenticated-encrypted"),
         signed=flag(given, "signed"),
         meter_signing_key=_hexadecimal(given, "meter_signing_key"),
+        counter_at_least=int(number(given, "counter_at_least", 0, 0, 0xFFFF_FFFF)),
+        counter_epoch=int(number(given, "counter_epoch", 0, 0, 0xFFFF_FFFF)),
     )
     if line.transport.is_hdlc:
         line.server(options.server_sap)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from demeter.drivers.dlms.connection import Connection
+from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
 from demeter.drivers.dlms.frames import ciphering_of, profile_frame
+from demeter.drivers.dlms.line_options import Transport
 from demeter.drivers.dlms.operations import PERFORMERS, Line
 from demeter.drivers.dlms.options import DlmsOptions
 from demeter.drivers.dlms.tables import (
@@ -24,7 +26,7 @@ from demeter.drivers.dlms.tables import (
     series_of,
     unscaled,
 )
-from demeter.kernel import Clock
+from demeter.kernel import Clock, Unavailable
 from demeter.protocols.dlms import axdr, data
 from demeter.protocols.dlms.apdu import AttributeRef
 from demeter.protocols.dlms.client import Client, Exchange
@@ -64,9 +66,14 @@ ANSWER_OCTETS = 60_000
 FEWEST_OCTETS = 8_000
 """A meter of small APDUs is still asked for this much (about two days), which it sends in blocks."""
 
+BITS_AN_OCTET = 10
+ANSWER_S = 30
+"""On a serial line an answer takes at most about so many seconds: another session may wait for the line."""
+
 BUFFER, CAPTURES, PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
 """Attributes of a profile generic (IC 7)."""
 
+SERIAL = AttributeRef(1, Obis.parse("0.0.96.1.0.255"), 2)
 NAMEPLATE = tuple(
     AttributeRef(1, Obis.parse(name), 2)
     for name in ("0.0.96.1.0.255", "0.0.96.1.1.255", "1.0.0.2.0.255", "0.0.94.91.9.255")
@@ -83,15 +90,16 @@ class DlmsSession:
         options: DlmsOptions,
         credentials: Credentials,
         clock: Clock,
-        ended: Callable[[], None] | None = None,
+        allotment: Allotment | None = None,
     ) -> None:
         self._connection = connection
         self._client = client
         self._options = options
         self._credentials = credentials
         self._clock = clock
-        self._ended = ended
+        self._allotment = allotment
         self._tables: dict[Profile, Table] = {}
+        self._serial: str | None = None
 
     async def run(self, exchange: Exchange[T], doing: str, record: list[bytes] | None = None) -> T:
         """Drive one exchange over the connection; ``record`` receives every answer as the wrapper frame it came in.
@@ -101,11 +109,13 @@ class DlmsSession:
         """
         options = self._options
         try:
+            await self._provide()
             request = next(exchange)
             while True:
                 answer = await self._connection.ask(request, options.client_sap, options.server_sap, options.answer_s)
-                if record is not None:
+                if record is not None and answer:
                     record.append(wrap(answer, options.server_sap, options.client_sap))
+                await self._provide()
                 request = exchange.send(answer)
         except StopIteration as done:
             result: T = done.value
@@ -114,6 +124,15 @@ class DlmsSession:
             if not isinstance(error, Refused | ServiceError):
                 self._connection.abort()
             raise failure_of(error, doing) from error
+
+    async def _provide(self) -> None:
+        if self._allotment is not None:
+            await self._allotment.provide(self._client)
+
+    def give_back(self) -> None:
+        """Leave the counters that were not used to the next session; nothing may be sent afterwards."""
+        if self._allotment is not None:
+            self._allotment.close(self._client)
 
     async def associate(self) -> None:
         """Open the association (all passes)."""
@@ -124,9 +143,22 @@ class DlmsSession:
         answers = await self.run(self._client.get_many(NAMEPLATE), "reading the nameplate")
         with decoding("reading the nameplate"):
             serial, maker, firmware, kind = (_text(answer) for answer in answers)
+        return Nameplate(self._told(serial), maker, firmware, kind)
+
+    async def serial(self) -> str:
+        """Return the serial number, asked for once in a session."""
+        if self._serial is None:
+            doing = "reading the serial number"
+            [answer] = await self.run(self._client.get_many([SERIAL]), doing)
+            with decoding(doing):
+                return self._told(_text(answer))
+        return self._serial
+
+    def _told(self, serial: str) -> str:
         if not serial:
             raise ReadFailure(FailureKind.NOT_SUPPORTED, "the meter does not tell its serial number")
-        return Nameplate(serial, maker, firmware, kind)
+        self._serial = serial
+        return serial
 
     async def clock(self) -> datetime:
         """Read the meter's clock as aware UTC."""
@@ -150,8 +182,8 @@ class DlmsSession:
     async def table(self, profile: Profile) -> Table:
         """Return the profile as this meter has it.
 
-        Read once per session, in one request: columns, period and scaler profile. They are not kept between sessions
-        or meters: a column taken with another meter's scaler would be a wrong number that looks right.
+        Read once per session, in one request: columns, period, scaler profile and serial number. They are not kept
+        between sessions or meters: a column taken with another meter's scaler would be a wrong number that looks right.
         """
         if profile not in self._tables:
             self._tables[profile] = await self._read_table(profile)
@@ -199,6 +231,9 @@ class DlmsSession:
         return [await self._read_range(table, start, end) for start, end in _ranges(table, since, until, self._room())]
 
     def _room(self) -> int:
+        line = self._options.line
+        if line.transport is Transport.HDLC_SERIAL:
+            return max(1, min(ANSWER_OCTETS, line.baud // BITS_AN_OCTET * ANSWER_S))
         return max(FEWEST_OCTETS, min(ANSWER_OCTETS, self._options.max_pdu))
 
     async def _read_range(self, table: Table, since: datetime, until: datetime) -> Collected:
@@ -224,11 +259,14 @@ class DlmsSession:
             raise ReadFailure(FailureKind.NOT_SUPPORTED, f"reading {profile.value} is not implemented")
         obis, scaler_obis = found
         doing = f"reading the columns of {profile.value}"
-        wanted = ((obis, CAPTURES), (obis, PERIOD), (scaler_obis, BUFFER), (scaler_obis, CAPTURES))
-        answers = await self.run(
-            self._client.get_many([AttributeRef(PROFILE_CLASS, name, attribute) for name, attribute in wanted]), doing
-        )
+        places_of = ((obis, CAPTURES), (obis, PERIOD), (scaler_obis, BUFFER), (scaler_obis, CAPTURES))
+        wanted = [AttributeRef(PROFILE_CLASS, name, attribute) for name, attribute in places_of]
+        if self._serial is None:
+            wanted.append(SERIAL)
+        answers = await self.run(self._client.get_many(wanted), doing)
         with decoding(doing):
+            if self._serial is None:
+                self._told(_text(answers.pop()))
             columns, period, scaler_row, scaler_columns = (_unless_missing(answer) for answer in answers)
             if columns is None or period is None:
                 raise Refused(DataAccessResult.OBJECT_UNDEFINED, f"the meter has no {profile.value} ({obis})")
@@ -270,16 +308,38 @@ class DlmsSession:
         return Line(self.run, self._client, self._clock, ZoneInfo(options.zone), options.commodity)
 
     async def close(self) -> None:
-        """Release the association; never raises."""
+        """Release the association and let the line go, also when cancelled meanwhile; never raises otherwise."""
+        try:
+            await self.release()
+            await self._connection.leave(RELEASE_S)
+        finally:
+            self._connection.abort()
+            self.give_back()
+            if self._allotment is not None:
+                with contextlib.suppress(Unavailable):
+                    await self._allotment.remember(self._client)
+
+    async def release(self) -> bool:
+        """Release the association; return whether the line may be used for another one. Does not raise.
+
+        An HDLC link ends the association with itself, without a word of ours, when it is taken down or another client
+        address sets up its own (Green Book 9.4.2).
+        """
         options = self._options
-        with contextlib.suppress(ReadFailure, DlmsError, StopIteration):
+        if options.line.ends_associations:
+            return True
+        within_s = min(RELEASE_S, options.answer_s)
+        try:
+            await self._provide()
             exchange = self._client.release()
-            release = next(exchange)
-            exchange.send(await self._connection.ask(release, options.client_sap, options.server_sap, RELEASE_S))
-        await self._connection.leave(RELEASE_S)
-        self._connection.abort()
-        if self._ended is not None:
-            self._ended()
+            request = next(exchange)
+            while True:
+                answer = await self._connection.ask(request, options.client_sap, options.server_sap, within_s)
+                request = exchange.send(answer)
+        except (StopIteration, DlmsError):
+            return True
+        except (ReadFailure, Unavailable):
+            return False
 
 
 @contextlib.contextmanager

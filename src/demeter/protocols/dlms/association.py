@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -27,6 +27,7 @@ from demeter.protocols.dlms.security import (
     Protection,
     Prover,
     Suite,
+    is_ciphered,
 )
 
 T = TypeVar("T")
@@ -36,6 +37,11 @@ CURRENT_ASSOCIATION: Final = Obis(0, 0, 40, 0, 0, 255)
 ASSOCIATION_CLASS: Final = 15
 MAX_LEAP: Final = 1 << 24
 """Invocation counters a meter may be ahead before it is not believed."""
+
+MAX_UNASKED: Final = 16
+"""Notifications passed over while one answer is awaited."""
+
+_NOTIFICATIONS: Final = (bytes((apdu.DATA_NOTIFICATION,)), bytes((apdu.EVENT_NOTIFICATION,)))
 
 PROPOSED: Final = (
     Conformance.GENERAL_PROTECTION
@@ -63,7 +69,8 @@ class ClientSettings:
     ``password`` is the secret of LLS and of the HLS mechanisms that have one. ``invocation_counter`` is the first
     counter this association uses: the driver reads the meter's counter object through the public association and adds
     one. ``server_counter`` is the highest counter seen from this meter under these keys (-1: none): an answer recorded
-    earlier is then refused even in a new association.
+    earlier is then refused even in a new association. ``seen`` tells it by the system title that the AARE names, where
+    it is not known beforehand which meter answers.
 
     ``protection`` is how requests are protected and the least accepted in answers; ``signed`` adds general-signing,
     both ways. ``key_scheme`` says where the keys of general-ciphering come from. A dedicated key is made anew for every
@@ -98,6 +105,7 @@ class ClientSettings:
     maker_variant: MakerVariant = MakerVariant.AES_ECB
     conformance: Conformance = PROPOSED
     window: int = 1
+    seen: Callable[[bytes], int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
@@ -176,7 +184,7 @@ class ClientAssociation(ABC):
         self._open = False
         self._begin(None)
         challenge = secrets.token_bytes(settings.mechanism.challenge_size)
-        answer = yield self._association_request(challenge)
+        answer = yield from _awaited(self._association_request(challenge))
         response = self._association_response(answer)
         self._server = self._agreed(response)
         if settings.mechanism.high:
@@ -221,7 +229,7 @@ class ClientAssociation(ABC):
         """
         self._open = False
         information = None if self._channel is None else self._channel.seal_initiate(self._initiate())
-        answer = yield acse.Release(user_information=information).encode()
+        answer = yield from _awaited(acse.Release(user_information=information).encode())
         if answer[:1] == b"\xd8":
             self._checked(apdu.decode(answer))
         response = acse.decode_acse(answer)
@@ -273,6 +281,8 @@ class ClientAssociation(ABC):
                 result=response.result,
                 diagnostic=response.diagnostic,
             )
+        if self._settings.seen is not None and response.system_title is not None:
+            self._counters.received = max(self._counters.received, self._settings.seen(response.system_title))
         return response
 
     def _agreed(self, response: acse.AssociationResponse) -> acse.InitiateResponse:
@@ -331,6 +341,16 @@ class ClientAssociation(ABC):
     @abstractmethod
     def _checked(self, answer: apdu.Apdu) -> apdu.Response:
         """Raise what an error APDU means."""
+
+
+def _awaited(request: bytes) -> Exchange[bytes]:
+    """Send an ACSE request and return what answers it: neither that nor an error is ever ciphered."""
+    answer = yield request
+    for _ in range(MAX_UNASKED):
+        if not (is_ciphered(answer) or answer[:1] in _NOTIFICATIONS):
+            break
+        answer = yield b""
+    return answer
 
 
 def _diagnostic(response: acse.AssociationResponse) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from demeter.protocols.dlms import apdu
 from demeter.protocols.dlms.acse import Conformance, InitiateResponse
 from demeter.protocols.dlms.apdu import DATA_NOTIFICATION, EVENT_NOTIFICATION, Notification
-from demeter.protocols.dlms.association import ClientAssociation, ClientSettings, Exchange
+from demeter.protocols.dlms.association import MAX_UNASKED, ClientAssociation, ClientSettings, Exchange
 from demeter.protocols.dlms.client.carrier import WAIT, Limits, carry
 from demeter.protocols.dlms.errors import (
     AssociationRejected,
@@ -32,9 +32,6 @@ MAX_PDU: Final = 0xFFFF
 
 MAX_NOTIFICATIONS: Final = 64
 """Notifications kept until somebody takes them; older ones are dropped."""
-
-MAX_UNASKED: Final = 16
-"""Notifications passed over while one answer is awaited."""
 
 _ERRORS: Final = (b"\xd8", b"\x0e")
 _UNASKED: Final = (DATA_NOTIFICATION, EVENT_NOTIFICATION)

@@ -98,6 +98,8 @@ class ClientLink:
         self._repeated = False  # the burst was sent twice and the meter still lacks it
         self._wanted = False  # an answer to a message is due
         self._busy = False
+        self.moves = 0
+        """How often the conversation has moved on: segments taken, requests acknowledged. Noise moves nothing."""
 
     @property
     def waiting(self) -> bool:
@@ -255,6 +257,7 @@ class ClientLink:
                 self._wanted = False
                 events.append(Message(apdu))
         if moved:
+            self.moves += 1
             self._attempts = 0
             self._repeated = False
         if control.final:
