@@ -2,6 +2,7 @@
 
 from demeter.headend.collector import Collector
 from demeter.headend.counters import DatabaseCounters
+from demeter.headend.events import EventFilter, StoredEvent, meter_events, site_events, take_in
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
@@ -56,6 +57,7 @@ __all__ = [
     "Command",
     "CommandState",
     "DatabaseCounters",
+    "EventFilter",
     "Limits",
     "MeterRow",
     "Order",
@@ -68,12 +70,14 @@ __all__ = [
     "Session",
     "Sink",
     "Step",
+    "StoredEvent",
     "await_command",
     "cancel_command",
     "checked",
     "command",
     "commands",
     "expire_commands",
+    "meter_events",
     "meter_rows",
     "progress",
     "prune_log",
@@ -81,5 +85,7 @@ __all__ = [
     "request_command",
     "request_read",
     "sessions",
+    "site_events",
     "steps",
+    "take_in",
 ]

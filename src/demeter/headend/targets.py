@@ -10,11 +10,12 @@ from datetime import datetime
 from demeter import estate
 from demeter.headend import store
 from demeter.headend.control import database_errors
+from demeter.headend.events import store as event_store
 from demeter.headend.model import MeterState, ProfileState, Target
 from demeter.headend.recorder import ACTOR
 from demeter.runtime.database import Database, Scope, UnitOfWork
 from demeter.runtime.secrets import SecretBox
-from demeter.sdk import Credentials, Endpoint, Profile
+from demeter.sdk import Credentials, Endpoint, LogMark, Profile
 
 
 @dataclass(slots=True)
@@ -25,7 +26,8 @@ class Contact:
     waits in a lane. ``retired``: it is no longer to be read. ``searched``: up to where a turn that ran out of slices
     found nothing beyond the mark, so that a gap longer than a turn is crossed. ``slice_rows``: how many rows it is
     asked for at a time, where that is less than usual because more did not come through. ``awaited``: commands wait for
-    the lock; a session that has time lets them go first.
+    the lock; a session that has time lets them go first. ``logs``: how far its event logs are collected, ``events_at``:
+    when this process last looked at them.
     """
 
     target: Target
@@ -38,6 +40,8 @@ class Contact:
     queued: bool = False
     retired: bool = False
     awaited: int = 0
+    logs: dict[str, LogMark] = field(default_factory=dict)
+    events_at: datetime | None = None
 
 
 def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> list[Contact]:
@@ -62,6 +66,7 @@ def _of_site(
 ) -> list[Contact]:
     states = store.meter_states(work, site.id)
     profiles = store.profile_states(work, site.id)
+    logs = event_store.marks(work, site.id)
     contacts = []
     for meter in estate.meters(work, site.id):
         if not meter.active or meter.protocol not in protocols:
@@ -70,7 +75,8 @@ def _of_site(
         credentials = Credentials(keys.get(subject, {}), versions.get(subject, 1))
         target = target_of(meter, site, credentials)
         mine = {profile: state for (meter_id, profile), state in profiles.items() if meter_id == meter.id}
-        contacts.append(Contact(target, states.get(meter.id, MeterState(site.id, meter.id)), mine))
+        state = states.get(meter.id, MeterState(site.id, meter.id))
+        contacts.append(Contact(target, state, mine, logs=logs.get(meter.id, {})))
     return contacts
 
 

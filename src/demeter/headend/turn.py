@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from demeter.headend.events.collecting import EventCollector, EventsNotStored
 from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink
 from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
@@ -60,8 +61,10 @@ class Turn:
         clock: Clock,
         limits: Limits,
         purpose: Purpose,
+        events: EventCollector | None = None,
     ) -> None:
         self._contact = contact
+        self._events = events
         # The record may change while the meter speaks: this session is with the meter that was called.
         self._target = contact.target
         self._driver = driver
@@ -86,7 +89,7 @@ class Turn:
             await self._hold()
         except ReadFailure as failure:
             outcome, detail = failure.kind.value, str(failure)
-        except NotStored as failure:
+        except (NotStored, EventsNotStored) as failure:
             outcome, detail = NOT_STORED, str(failure)
         except Unavailable as failure:  # the counters cannot be reached: nothing was sent
             outcome, detail = NOT_STORED, failure.message
@@ -155,6 +158,10 @@ class Turn:
                 budget = await self._collect(session, profile, budget)
         if self._purpose is Purpose.ON_DEMAND:
             await self._read_now(session)
+        if self._events is not None and not self.more and self._events.due(self._contact, self._purpose):
+            await self._settle(0)
+            await self._identify(session)
+            await self._events.collect(session, self._contact)
 
     async def _identify(self, session: MeterSession) -> None:
         """Make sure that the right meter answers: a changed address must not credit one flat's use to another."""

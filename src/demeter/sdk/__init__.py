@@ -13,6 +13,15 @@ from demeter.sdk.driver import (
     Profile,
     ReadFailure,
 )
+from demeter.sdk.events import (
+    EventDecoder,
+    EventSession,
+    EventValue,
+    LogAnswer,
+    LogMark,
+    MeterEvent,
+    MeterEventKind,
+)
 from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
 from demeter.sdk.operations import (
     OperatingSession,
@@ -39,8 +48,15 @@ __all__ = [
     "Delivery",
     "Driver",
     "Endpoint",
+    "EventDecoder",
+    "EventSession",
+    "EventValue",
     "FailureKind",
     "Frame",
+    "LogAnswer",
+    "LogMark",
+    "MeterEvent",
+    "MeterEventKind",
     "MeterSession",
     "Nameplate",
     "OperatingSession",

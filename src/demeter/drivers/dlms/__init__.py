@@ -2,7 +2,8 @@
 
 from demeter.drivers.dlms.counters import FileCounters, MemoryCounters
 from demeter.drivers.dlms.driver import DlmsDriver
+from demeter.drivers.dlms.events import EventDecoder
 from demeter.drivers.dlms.frames import CODEC, ProfileDecoder
 from demeter.drivers.dlms.session import DlmsSession
 
-__all__ = ["CODEC", "DlmsDriver", "DlmsSession", "FileCounters", "MemoryCounters", "ProfileDecoder"]
+__all__ = ["CODEC", "DlmsDriver", "DlmsSession", "EventDecoder", "FileCounters", "MemoryCounters", "ProfileDecoder"]

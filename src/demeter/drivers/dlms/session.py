@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from demeter.drivers.dlms import events
 from demeter.drivers.dlms.connection import Connection
 from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
@@ -45,6 +46,8 @@ from demeter.sdk import (
     Collected,
     Credentials,
     FailureKind,
+    LogAnswer,
+    LogMark,
     Nameplate,
     Operation,
     OperationKind,
@@ -290,6 +293,11 @@ class DlmsSession:
                 if value is not None:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
+
+    async def new_events(self, known: Mapping[str, LogMark]) -> list[LogAnswer]:
+        """Read the event logs that may hold more than the marks know."""
+        line = events.EventLine(self.run, self._complete, self._client, self._options, self._clock, self._ciphering)
+        return await events.read_new(line, known)
 
     def operations(self) -> frozenset[OperationKind]:
         """Return the kinds of operations that can be performed."""
