@@ -2,6 +2,7 @@
 
 from demeter.headend.collector import Collector
 from demeter.headend.counters import DatabaseCounters
+from demeter.headend.discovery import KeptDiscovery, Place, discover, keep_discovery, kept_discovery, place_of
 from demeter.headend.events import EventFilter, StoredEvent, meter_events, site_events, take_in
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
@@ -58,11 +59,13 @@ __all__ = [
     "CommandState",
     "DatabaseCounters",
     "EventFilter",
+    "KeptDiscovery",
     "Limits",
     "MeterRow",
     "Order",
     "Outcome",
     "Pacing",
+    "Place",
     "Purpose",
     "ReadRequest",
     "Receipt",
@@ -76,9 +79,13 @@ __all__ = [
     "checked",
     "command",
     "commands",
+    "discover",
     "expire_commands",
+    "keep_discovery",
+    "kept_discovery",
     "meter_events",
     "meter_rows",
+    "place_of",
     "progress",
     "prune_log",
     "read_request",

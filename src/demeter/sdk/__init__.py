@@ -1,6 +1,7 @@
 """The stable plug-in API: what drivers and decoders implement and what they hand over."""
 
 from demeter.sdk.counters import Counted, CounterStore
+from demeter.sdk.discovery import DiscoveredObject, DiscoveredTable, DiscoveringSession, Likeness, MeterDiscovery
 from demeter.sdk.driver import (
     Collected,
     Credentials,
@@ -46,6 +47,9 @@ __all__ = [
     "Credentials",
     "Decoder",
     "Delivery",
+    "DiscoveredObject",
+    "DiscoveredTable",
+    "DiscoveringSession",
     "Driver",
     "Endpoint",
     "EventDecoder",
@@ -53,8 +57,10 @@ __all__ = [
     "EventValue",
     "FailureKind",
     "Frame",
+    "Likeness",
     "LogAnswer",
     "LogMark",
+    "MeterDiscovery",
     "MeterEvent",
     "MeterEventKind",
     "MeterSession",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from demeter.drivers.dlms import events
+from demeter.drivers.dlms import discovery, events
 from demeter.drivers.dlms.connection import Connection
 from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
@@ -48,6 +48,7 @@ from demeter.sdk import (
     FailureKind,
     LogAnswer,
     LogMark,
+    MeterDiscovery,
     Nameplate,
     Operation,
     OperationKind,
@@ -293,6 +294,11 @@ class DlmsSession:
                 if value is not None:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
+
+    async def discover(self) -> MeterDiscovery:
+        """Read what the meter lists to this association; changes nothing."""
+        at = discovery.Looking(self.run, self.nameplate, self.serial, self.table, self._client, self._options)
+        return await discovery.look(at)
 
     async def new_events(self, known: Mapping[str, LogMark]) -> list[LogAnswer]:
         """Read the event logs that may hold more than the marks know."""

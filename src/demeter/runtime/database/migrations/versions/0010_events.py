@@ -1,4 +1,4 @@
-"""What meters noted themselves: one row per event, and how far each log is collected."""
+"""What meters noted themselves, and what they show of themselves when they are looked at."""
 
 from alembic import op
 
@@ -40,14 +40,23 @@ CREATE TABLE headend.event_log (
   read_at timestamptz NOT NULL,
   PRIMARY KEY (site_id, meter_id, log)
 );
+
+CREATE TABLE headend.discovery (
+  site_id int NOT NULL REFERENCES estate.site,
+  meter_id int NOT NULL,
+  discovered_at timestamptz NOT NULL,
+  discovered_by text NOT NULL,
+  found jsonb NOT NULL,
+  PRIMARY KEY (site_id, meter_id)
+);
 """
 
 
 def upgrade() -> None:
     op.execute(TABLES)
     op.execute("GRANT SELECT, INSERT ON headend.meter_event TO demeter_app")
-    op.execute("GRANT SELECT, INSERT, UPDATE ON headend.event_log TO demeter_app")
-    for table in ("meter_event", "event_log"):
+    op.execute("GRANT SELECT, INSERT, UPDATE ON headend.event_log, headend.discovery TO demeter_app")
+    for table in ("meter_event", "event_log", "discovery"):
         op.execute(
             f"ALTER TABLE headend.{table} ENABLE ROW LEVEL SECURITY;"
             f"CREATE POLICY own_sites ON headend.{table} TO demeter_app"
