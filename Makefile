@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: demo demo-check test check bench format lock ui ui-types clean openapi
+.PHONY: demo demo-check test check bench fuzz format lock ui ui-types clean openapi
 
 demo: .venv/.ready src/demeter/app/static/index.html ## A housing society of simulated meters, read over DLMS, on a web page
 	@$(BIN)/demeter demo
@@ -25,6 +25,9 @@ check: .venv/.development ## Seconds: format, lint, types, imports, unit tests
 
 bench: .venv/.development ## Ratios in one run, written to docs/benchmarks.md
 	@$(BIN)/python -m tests.bench
+
+fuzz: .venv/.development ## Every parser under atheris: make fuzz FUZZ=10000000 PARSERS=axdr,apdu
+	@sh tools/fuzz.sh "$(FUZZ)" "$(PARSERS)"
 
 format: .venv/.development
 	@$(BIN)/ruff format --quiet .

@@ -4,6 +4,7 @@ set -eu
 python=.venv/bin/python
 $python -m tools.licences
 $python -m pytest -q -n 2 tests/unit
+$python -m pytest -q -n 2 tests/fuzz
 for server in wheel machine; do
   if [ "$server" = machine ] && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     if [ "$(id -u)" = 0 ]; then apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null

@@ -2,7 +2,7 @@
 
 What counts as acknowledged: every interval stamped at or before a meter's bookmark, and every self-read answered with
 success. After each kill all of it must be there with the meter's own value; at the end everything the meters hold must
-be there exactly once, and every block must equal its recomputation.
+be there exactly once, every block and every month must equal its recomputation, and nothing may wait to be worked in.
 """
 
 from __future__ import annotations
@@ -11,23 +11,29 @@ import random
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from demeter import headend, readings
+from demeter import headend, metering, readings
 from demeter.app.demo.client import ApiClient
 from demeter.app.proof import frame_decoder
 from demeter.kernel import Commodity, Span, day_start, local_day
+from demeter.metering.gather import site_map
+from demeter.metering.model import MonthUse
+from demeter.metering.service import compute
+from demeter.metering.store import use
+from demeter.runtime.database import UnitOfWork
 from demeter.simulator import Fault, FaultKind, FleetConfig, ask, housing_society
 from tests.acceptance.installation import EMAIL, Installation, installed, wait_for
 
 KILLS = 24
 SEED = 20261120
 BACK_WITHIN_S = 10
+WORKED_IN_WITHIN_S = 10
 
 
 def fleet(now: datetime) -> FleetConfig:
@@ -65,10 +71,14 @@ def test_no_acknowledged_reading_is_lost_or_doubled(tmp_path: Path) -> None:
         electricity = [m for m in running.fleet.meters if m.smart and m.commodity is Commodity.ELECTRICITY]
         assert check_acknowledged(running) >= len(electricity) * 45 * 96
         check_self_reads(running, resident.acknowledged)
-        with running.wiring.database.unit_of_work(running.scope) as work:
+        with running.wiring.database.unit_of_work(running.scope, snapshot=True) as work:
             decode = frame_decoder(running.wiring, work)
             assert readings.verify_blocks(work, running.society.site_id, decode) == []
-        print(f"{KILLS} kills, back within {slowest}, {len(resident.acknowledged)} self-reads acknowledged")
+        worked_in = wait_for(lambda: not dirty(running), WORKED_IN_WITHIN_S, "everything to be worked in")
+        check_months(running)
+        print(
+            f"{KILLS} kills, back within {slowest}, worked in after {worked_in:.1f} s, {len(resident.acknowledged)} self-reads acknowledged"
+        )
 
 
 def back_again(running: Installation, part: str, before: int | None) -> bool:
@@ -80,6 +90,32 @@ def complete(running: Installation) -> bool:
     with running.wiring.database.unit_of_work(running.scope) as work:
         progress = headend.progress(work, running.society.site_id)
     return progress.meters == progress.complete
+
+
+def dirty(running: Installation) -> int:
+    with running.wiring.database.unit_of_work(running.scope) as work:
+        return readings.count_dirty(work)
+
+
+def check_months(running: Installation) -> None:
+    """Compute every ended month of every service point again and compare; the present one moves while we look."""
+    with running.wiring.database.unit_of_work(running.scope) as work:
+        site_id = running.society.site_id
+        use.lock_site(work, site_id)
+        where = site_map(work, site_id)
+        present = local_day(where.site.zone, work.now()).replace(day=1)
+        before = ended_months(work, site_id, present)
+        smart = {m.serial for m in running.fleet.meters if m.smart}
+        measured = {
+            p for p in where.points if {where.meters[i.meter_id].serial for i in where.installations[p]} & smart
+        }
+        assert measured <= {point for point, _ in before}, "a meter was read, but its month was never computed"
+        compute(work, where, before, metering.Policy())
+        assert ended_months(work, site_id, present) == before
+
+
+def ended_months(work: UnitOfWork, site_id: int, present: date) -> dict[tuple[int, date], MonthUse]:
+    return {(u.service_point_id, u.month): u for u in use.months(work, site_id) if u.month < present}
 
 
 def check_acknowledged(running: Installation) -> int:

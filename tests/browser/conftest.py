@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import APIResponse, Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from tests.acceptance.installation import demonstration
+from demeter.kernel import Commodity
+from demeter.simulator import housing_society
+from tests.acceptance.installation import EMAIL, demonstration, installed
 
 AXE = Path(__file__).parents[2] / "ui/node_modules/axe-core/axe.min.js"
 CHROMIUM = os.environ.get("DEMETER_CHROMIUM", "/usr/bin/chromium")
@@ -47,6 +50,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         return
     with demonstration(tmp_path_factory.mktemp("demo")) as said:
         yield Demo(*said)
+
+
+@pytest.fixture
+def minutely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Run an installation of one flat whose meter ends an interval every minute, with some hours behind it."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    society = housing_society(7, now - timedelta(hours=6), now, "Asia/Kolkata")
+    flat = next(m for m in society.meters if m.unit == "A-1204" and m.commodity is Commodity.ELECTRICITY)
+    fleet = replace(society, meters=(replace(flat, interval_s=60, port=0),), control_port=0)
+    with installed(tmp_path_factory.mktemp("minutely"), fleet, read_interval_s=30) as running:
+        running.start()
+        yield Demo(running.address, EMAIL, running.password)
 
 
 @pytest.fixture(scope="session")
@@ -131,10 +146,10 @@ class Visit:
 
 @pytest.fixture
 def visit(chromium: Browser, demo: Demo) -> Iterator[Callable[..., Visit]]:
-    """Open a browser for one person: ``visit(size="phone", scheme="dark")``; signed in unless told otherwise."""
+    """Open a browser for one person: ``visit(size="phone", scheme="dark")``; signed in to the demo unless told otherwise."""
     contexts = []
 
-    def start(size: str = "desktop", scheme: str = "light", signed_in: bool = True) -> Visit:
+    def start(size: str = "desktop", scheme: str = "light", signed_in: bool = True, at: Demo | None = None) -> Visit:
         context = chromium.new_context(
             viewport=SIZES[size],
             color_scheme=scheme,
@@ -142,7 +157,7 @@ def visit(chromium: Browser, demo: Demo) -> Iterator[Callable[..., Visit]]:
             accept_downloads=True,
         )
         contexts.append(context)
-        visitor = Visit(context.new_page(), demo)
+        visitor = Visit(context.new_page(), at or demo)
         visitor.watch()
         if signed_in:
             visitor.sign_in()

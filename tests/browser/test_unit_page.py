@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visit
 
@@ -214,3 +216,106 @@ def test_proof_walks_from_the_month_to_the_frames(visit: Callable[..., Visit]) -
     expect(day.locator("tbody tr").first).to_be_visible()
     expect(day.get_by_role("heading", name=re.compile(r"^\d+ frames? covers? this day$"))).to_be_visible()
     expect(day.get_by_text(re.compile("^[0-9a-f]{64}$")).first).to_be_visible()
+
+
+def test_nothing_is_called_missing_where_no_meter_was(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    point = visitor.unit("A-1204", "water")["service_point_id"]
+    since = visitor.get(f"/api/service-points/{point}")["meters"][0]["from"]
+    before = (datetime.fromisoformat(since).astimezone(ZoneInfo("Asia/Kolkata")) - timedelta(days=1)).strftime("%Y-%m")
+    visitor.open(f"/service-points/{point}?month={before}")
+    panel = visitor.page.locator("section", has=visitor.page.get_by_role("heading", name="Days of"))
+    chart = panel.get_by_role("img", name="Days of")
+    expect(chart).to_be_visible()
+    visitor.page.wait_for_timeout(500)
+    assert chart.locator('path[fill^="url(#"]').count() == 0, "no hatch before the first meter"
+    panel.get_by_role("button", name="Show as table").click()
+    rows = panel.locator("tbody tr")
+    assert rows.count() >= 28
+    expect(panel.locator("tbody tr", has_text="no meter was there")).to_have_count(rows.count())
+    expect(visitor.page.get_by_test_id("gaps")).to_have_count(0)
+
+
+@pytest.mark.parametrize("unit", ["B-0803", "C-0302"])
+def test_a_month_without_readings_is_never_called_usual(visit: Callable[..., Visit], unit: str) -> None:
+    visitor = visit()
+    row = visitor.unit(unit, "water" if unit == "B-0803" else "electricity")
+    visitor.open(f"/service-points/{row['service_point_id']}?month={visitor.month}")
+    words = "no reading has arrived" if row["flag"]["code"] == "no_readings" else "its meter is offline"
+    sentence = visitor.page.get_by_test_id("sentence")
+    expect(sentence).to_contain_text(words)
+    expect(sentence).not_to_contain_text("nothing unusual")
+
+
+def test_a_month_by_self_read_says_so_in_words_bar_and_table(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    first = date.fromisoformat(f"{visitor.month}-01") - timedelta(days=1)
+    rows = visitor.get(f"/api/sites/{visitor.site}/units?month={first:%Y-%m}")["rows"]
+    point = next(row for row in rows if row["flag"]["code"] == "self_read")["service_point_id"]
+    visitor.open(f"/service-points/{point}?month={first:%Y-%m}")
+    expect(visitor.page.get_by_test_id("sentence")).to_contain_text("taken from a self-read")
+    panel = visitor.page.locator("section", has=visitor.page.get_by_role("heading", name="Months"))
+    expect(panel.locator("li", has_text="self-read")).to_be_visible()
+    panel.get_by_role("button", name="Show as table").click()
+    row = panel.locator("tbody tr", has_text=f"{first:%B %Y}")
+    expect(row.locator("td").last).to_have_text("self-read")
+
+
+def test_bars_name_every_quality_and_mark_what_was_edited_or_is_doubted(visit: Callable[..., Visit]) -> None:
+    """The demo's values are measured: its own days are given other qualities on the way."""
+    visitor = visit()
+    kinds = ("edited", "suspect", "estimated")
+
+    def otherwise(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        whole = [day for day in document["days"] if day["consumption"] is not None]
+        for day, word in zip(whole, kinds, strict=False):
+            part = {"amount": "0.250", "slots": 4}
+            rest = Decimal(day["consumption"]) - Decimal("0.250")
+            day["quality"] = {"measured": {"amount": str(rest), "slots": 92}, word: part}
+        route.fulfill(response=answer, json=document)
+
+    visitor.page.route("**/api/service-points/*/days?month=*", otherwise)
+    _open(visitor, "A-1204", "electricity")
+    panel = visitor.page.locator("section", has=visitor.page.get_by_role("heading", name="Days of"))
+    chart = panel.get_by_role("img", name="Days of")
+    expect(chart.locator("text", has_text="▼")).to_have_count(1)
+    expect(chart.locator("text", has_text="◆")).to_have_count(1)
+    for word in ("measured", *kinds):
+        expect(panel.locator("li", has_text=word)).to_be_visible()
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box
+    tips: set[str] = set()
+    for step in range(2, 40):
+        visitor.page.mouse.move(box["x"] + box["width"] * step / 100, box["y"] + box["height"] / 2)
+        visitor.page.wait_for_timeout(30)
+        tips |= set(re.findall(r"(edited|suspect|estimated): 0\.25", chart.inner_text()))
+    assert tips == set(kinds)
+    panel.get_by_role("button", name="Show as table").click()
+    for number, word in enumerate(kinds):
+        expect(panel.locator("tbody tr").nth(number).locator("td").last).to_contain_text(
+            re.compile(rf"measured.*{word}\s0\.25")
+        )
+
+
+def test_a_proof_of_what_is_not_worked_in_yet_is_no_difference(visit: Callable[..., Visit]) -> None:
+    """Readings arrive at the quarter-hour only: the first answer is told to be early, the next is the real one."""
+    visitor = visit()
+    answers = []
+
+    def early(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        if not answers:
+            document |= {"state": "waiting", "matches": False}
+        answers.append(document["state"])
+        route.fulfill(response=answer, json=document)
+
+    visitor.page.route("**/api/service-points/*/explain?month=*", early)
+    point = visitor.unit("A-1204", "water")["service_point_id"]
+    visitor.open(f"/service-points/{point}/proof?month={visitor.month}")
+    expect(visitor.page.get_by_text("not worked in yet")).to_be_visible(timeout=60_000)
+    expect(visitor.page.get_by_text("The number does not follow from the frames.")).to_have_count(0)
+    expect(visitor.page.get_by_text("The number follows from the frames the meter sent.")).to_be_visible(timeout=60_000)

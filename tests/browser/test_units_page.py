@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Demo, Visit
 
 COLUMNS = ["Unit", "Monthly consumption", "Flag", "Last read", "Reading goes to"]
 
@@ -29,7 +30,9 @@ def test_table_has_exactly_the_columns_asked_for(visit: Callable[..., Visit]) ->
 
 def test_page_opens_with_a_sentence_about_today(visit: Callable[..., Visit]) -> None:
     sentence = visit().page.get_by_test_id("sentence")
-    expect(sentence).to_have_text(re.compile(r"^\d+ of 150 units read today; 1 leak signal, 1 meter offline\.$"))
+    expect(sentence).to_have_text(
+        re.compile(r"^\d+ of 150 units read today; 1 leak signal, 1 meter offline, \d+ without a number\.$")
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,17 +150,53 @@ def test_rows_are_cards_on_a_phone(visit: Callable[..., Visit]) -> None:
     ]
 
 
-def test_new_reading_appears_without_reload(visit: Callable[..., Visit]) -> None:
+def test_months_without_any_number_show_a_dash_and_never_say_that_all_is_well(visit: Callable[..., Visit]) -> None:
     visitor = visit()
-    page = visitor.page
-    expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    row = _row(visitor, "A-1204", "electricity")
-    when = row.locator("time")
-    expect(when).to_be_visible()
-    before = when.get_attribute("datetime")
-    page.evaluate("window.neverReloaded = true")
-    point = visitor.get(f"/api/service-points/{visitor.unit('A-1204', 'electricity')['service_point_id']}")
-    answer = visitor.post(f"/api/meters/{point['meters'][0]['id']}/read")
-    assert answer.ok, answer.text()
-    expect(when).not_to_have_attribute("datetime", before or "", timeout=60_000)
-    assert page.evaluate("window.neverReloaded") is True
+    visitor.open(f"/sites/{visitor.site}/units?month=2020-01")
+    rows = visitor.get(f"/api/sites/{visitor.site}/units?month=2020-01")["rows"]
+    assert rows
+    assert all(row["consumption"] is None for row in rows)
+    for commodity in ("Electricity", "Water"):
+        tile = visitor.page.get_by_text(f"{commodity} used by units").locator("xpath=..")
+        expect(tile).to_contain_text("—")
+        expect(tile).not_to_contain_text(re.compile(r"0\s?k"))
+    expect(visitor.page.get_by_test_id("sentence")).to_contain_text(f"{len(rows)} without a number")
+
+
+def test_new_reading_appears_without_reload(visit: Callable[..., Visit], minutely: Demo) -> None:
+    """The age of a reading at once; the month's number on both pages and the chart as soon as it is worked in."""
+    units, unit = visit(at=minutely), visit(at=minutely)
+    expect(units.page.get_by_text("Live", exact=True)).to_be_visible()
+    row = units.page.locator("tr[data-row]")
+    when, total = row.locator("time"), row.locator('[data-column="consumption"]')
+    expect(total).to_contain_text("kWh", timeout=90_000)
+    unit.open(f"/service-points/{unit.unit('A-1204', 'electricity')['service_point_id']}?month={unit.month}")
+    tile, chart = (
+        unit.page.get_by_text("Month total", exact=True).locator("xpath=../.."),
+        unit.page.locator("#intervals"),
+    )
+    expect(chart.get_by_role("application")).to_be_visible()
+    chart.get_by_role("button", name="Show as table").click()
+    newest = chart.locator("tbody tr").first
+    for visitor in (units, unit):
+        visitor.page.evaluate("window.neverReloaded = true")
+    read_at, used, told, last = when.get_attribute("datetime"), _exact(total), tile.inner_text(), newest.inner_text()
+    expect(when).not_to_have_attribute("datetime", read_at or "", timeout=150_000)
+    _until(lambda: _exact(total) != used, "the month's number on the units page")
+    expect(tile).not_to_have_text(told)
+    expect(newest).not_to_have_text(last)
+    for visitor in (units, unit):
+        assert visitor.page.evaluate("window.neverReloaded") is True
+        assert visitor.complaints == []
+
+
+def _exact(total: Locator) -> str | None:
+    """Return a row's month with all its digits, which its tooltip holds."""
+    return total.locator("[title]").first.get_attribute("title")
+
+
+def _until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.5)

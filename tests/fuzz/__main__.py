@@ -31,7 +31,13 @@ def _timed(name: str, octets: bytes) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Fuzz the named targets, or all."""
+    """Fuzz the named targets, or all; ``--names`` prints their names, ``--time TARGET HEX`` how long one input takes."""
+    if arguments == ["--names"]:
+        print(",".join(TARGETS))
+        return
+    if arguments[:1] == ["--time"]:
+        print(min(_timed(arguments[1], bytes.fromhex(arguments[2])) for _ in range(3)))
+        return
     count, seed = int(arguments[0]) if arguments else 10_000, int(arguments[1]) if arguments[1:] else 0
     for name in arguments[2:] or TARGETS:
         started = time.perf_counter()

@@ -82,6 +82,7 @@ from demeter.protocols.dlms.replay import open_get_response
 from demeter.protocols.dlms.security import CipherMode, KeySet, protect, unprotect
 from demeter.protocols.dlms.server import ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import unwrap_all, wrap
+from tests.fuzz.line_parsers import LINE_PARSERS
 
 METER, READER = b"MMM00001", b"DEM00001"
 KEYS = KeySet(bytes(range(16)), bytes(range(16, 32))).sealing
@@ -241,6 +242,7 @@ TARGETS: dict[str, Target] = {
     ),
     "meter": Target(meter, REQUESTS + ACSE),
     "reader": Target(reader, RESPONSES),
+    **{name: Target(parse, seeds) for name, (parse, seeds) in LINE_PARSERS.items()},
 }
 
 

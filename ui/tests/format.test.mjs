@@ -10,6 +10,8 @@ const time = await load('./src/format/time.ts')
 const amount = await load('./src/format/amount.ts')
 const { csv } = await load('./src/format/csv.ts')
 const slots = await load('./src/charts/slots.ts')
+const { partsOf } = await load('./src/format/quality.ts')
+const progress = await load('./src/pages/units/progress.ts')
 
 const iso = (dates) => dates.map((date) => date.toISOString())
 const plain = (text) => text.replaceAll('\u00a0', ' ')
@@ -71,7 +73,7 @@ test('an export quotes what must be quoted and starts no formula', () => {
 })
 
 test('a missing interval is a gap, one that is not due yet is not', () => {
-  const intervals = { start_s: 0, interval_s: 900, zone: 'UTC', unit: 'Wh', scaler: 0, values: [5, null, null, 0, null], quality: [40, 0, 0, 40, 0] }
+  const intervals = { start_s: 0, interval_s: 900, zone: 'UTC', unit: 'Wh', scaler: 0, values: [5, null, null, 0, null], quality: [40, 0, 0, 40, 0], metered: [0, Infinity] }
   assert.deepEqual(slots.gapsOf(intervals, 6299), [{ start: 900, end: 2700, slots: 2 }])
   assert.equal(slots.slotAt(intervals, 4, 6299).state, 'not_due')
   assert.deepEqual(slots.curvesOf(intervals).measured, [5, null, null, 0, null])
@@ -80,4 +82,33 @@ test('a missing interval is a gap, one that is not due yet is not', () => {
 test('worked-out values are a curve of their own', () => {
   const intervals = { start_s: 0, interval_s: 900, zone: 'UTC', unit: 'Wh', scaler: 1, values: [1, 2, 3], quality: [40, 10, 60] }
   assert.deepEqual(slots.curvesOf(intervals), { times: [0, 900, 1800], measured: [10, null, 30], workedOut: [null, 20, null] })
+})
+
+test('before its first meter and after its last a service point lacks nothing', () => {
+  const given = { start_s: 0, interval_s: 900, zone: 'UTC', unit: 'Wh', scaler: 0, values: [null, null, 7, null, null, null], quality: [0, 0, 40, 0, 0, 0] }
+  const at = (seconds) => new Date(seconds * 1000).toISOString()
+  const exchanged = [{ from: at(1800), to: at(2700) }, { from: at(3600), to: at(4500) }]
+  const intervals = slots.withMeters(given, exchanged)
+  assert.deepEqual(given.values.map((_, index) => slots.slotAt(intervals, index, 90_000).state), ['unmetered', 'unmetered', 'value', 'missing', 'missing', 'unmetered'])
+  assert.deepEqual(slots.gapsOf(intervals, 90_000), [{ start: 2700, end: 4500, slots: 2 }])
+  assert.deepEqual(slots.gapsOf(slots.withMeters(given, []), 90_000), [])
+  assert.equal(slots.slotAt(slots.withMeters(given, [{ from: at(1800), to: null }]), 5, 90_000).state, 'missing')
+})
+
+test('units without any number used an unknown amount, not nothing', () => {
+  const row = (commodity, consumption, role = 'unit') => ({ commodity, consumption, role, consumption_unit: commodity === 'water' ? 'kL' : 'kWh' })
+  assert.deepEqual(
+    progress.usedByUnits([row('water', null), row('water', null), row('electricity', '1.5'), row('electricity', '2.25'), row('electricity', null), row('electricity', '9', 'bulk')]),
+    [
+      { commodity: 'electricity', amount: '3.75', unit: 'kWh', lacking: 1 },
+      { commodity: 'water', amount: null, unit: 'kL', lacking: 2 },
+    ],
+  )
+})
+
+test('a total is told in its parts, without what is missing', () => {
+  assert.deepEqual(
+    partsOf({ missing: { amount: '0', slots: 4 }, 'self-read': { amount: '2', slots: 3 }, measured: { amount: '1', slots: 9 }, edited: { amount: '0', slots: 0 } }),
+    [{ key: 'measured', amount: '1', slots: 9 }, { key: 'self_read', amount: '2', slots: 3 }],
+  )
 })

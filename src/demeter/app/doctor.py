@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
 import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 
+import httpx
 import psycopg
 
 import demeter
-from demeter.app.wiring import embedded
-from demeter.kernel import DemeterError
-from demeter.runtime import plugins
+from demeter import readings
+from demeter.app.listening import listening_socket
+from demeter.app.wiring import CONSUMERS, embedded
+from demeter.kernel import Conflict, DemeterError, Invalid
+from demeter.runtime import jobs, plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, find_binaries, health, newest_revision, present_revision
 from demeter.runtime.secrets import MasterKey
 
 LOW_DISK_BYTES = 2 << 30
 CLOCK_SKEW_S = 5
+ANSWER_WITHIN_S = 3
 
 
 class Verdict(StrEnum):
@@ -93,6 +96,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     yield from _schema(database)
     yield from _clock(database)
     yield from _queue(database)
+    yield from _metering(database)
 
 
 def _schema(database: Database) -> Iterator[Finding]:
@@ -115,10 +119,21 @@ def _clock(database: Database) -> Iterator[Finding]:
 
 
 def _queue(database: Database) -> Iterator[Finding]:
-    waiting, age = health.outbox_waiting(database)
+    waiting, age = health.outbox_waiting(database, list(CONSUMERS))
     late = age > 300
     fix = "Is the worker running? demeter worker" if late else ""
     yield Finding("outbox", Verdict.WARN if late else Verdict.OK, f"{waiting} messages waiting, oldest {age} s", fix)
+
+
+def _metering(database: Database) -> Iterator[Finding]:
+    waiting, age = readings.dirty_waiting(database)
+    stopped = age > 300
+    fix = "Is the worker running? demeter worker; its log says what fails." if stopped else ""
+    detail = f"{waiting} changes to work in, oldest {age} s"
+    yield Finding("metering", Verdict.WARN if stopped else Verdict.OK, detail, fix)
+    stuck = jobs.late(database)
+    fix = "Is the worker running? demeter worker" if stuck else ""
+    yield Finding("jobs", Verdict.WARN if stuck else Verdict.OK, f"late: {', '.join(stuck) or 'none'}", fix)
 
 
 def _master_key(settings: Settings) -> Iterator[Finding]:
@@ -136,16 +151,36 @@ def _master_key(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
-    with socket.socket() as probe:
-        taken = probe.connect_ex((settings.http_host, settings.http_port)) == 0
     where = f"{settings.http_host}:{settings.http_port}"
-    yield Finding("web address", Verdict.OK, f"{where} {'answers' if taken else 'is free'}")
+    try:
+        listening_socket(settings.http_host, settings.http_port).close()
+    except Conflict:
+        if _answers_as_demeter(where):
+            yield Finding("web address", Verdict.OK, f"Demeter answers at {where}")
+        else:
+            fix = "Stop that program, or set http_port to another port."
+            yield Finding("web address", Verdict.WARN, f"{where} is taken by another program", fix)
+    except Invalid as error:
+        yield Finding("web address", Verdict.FAIL, str(error), error.hint)
+    else:
+        yield Finding("web address", Verdict.OK, f"{where} is free")
+
+
+def _answers_as_demeter(where: str) -> bool:
+    try:
+        told = httpx.get(f"http://{where}/api/health", timeout=ANSWER_WITHIN_S).json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    return isinstance(told, dict) and {"healthy", "version"} <= told.keys()
 
 
 def _time_zones(_settings: Settings) -> Iterator[Finding]:
-    missing = [zone for zone in ("Asia/Kolkata", "Europe/Berlin") if zone not in zoneinfo.available_timezones()]
-    fix = "pip install tzdata" if missing else ""
-    yield Finding("time zones", Verdict.FAIL if missing else Verdict.OK, "IANA data present", fix)
+    known = zoneinfo.available_timezones()
+    missing = [zone for zone in ("Asia/Kolkata", "Europe/Berlin") if zone not in known]
+    if missing:
+        yield Finding("time zones", Verdict.FAIL, f"no {' and no '.join(missing)} here", "pip install tzdata")
+    else:
+        yield Finding("time zones", Verdict.OK, f"{len(known)} IANA zones")
 
 
 def _web_pages(_settings: Settings) -> Iterator[Finding]:

@@ -14,22 +14,26 @@ from demeter.app.wiring import embedded, make_data_dir, opened
 from demeter.kernel import Conflict
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres, upgrade
-from demeter.runtime.secrets import MasterKey
+from demeter.runtime.secrets import MasterKey, in_use
 
 PARTS = ("api", "acquisition", "worker")
 CHILDREN_END_WITHIN_S = 8  # they look for their supervisor every second; open requests get five more
 
 
 def prepare(settings: Settings) -> EmbeddedPostgres | None:
-    """Start the private PostgreSQL if there is one, bring the schema up to date and make the master key."""
+    """Start the private PostgreSQL if there is one, bring the schema up to date and make the master key.
+
+    Raises:
+        Unavailable: the database was set up with a master key that is not here any more.
+    """
+    make_data_dir(settings)
     server = embedded(settings)
     database = Database(server.start() if server else settings.database_url)
     try:
         upgrade(database)
+        MasterKey.from_file(settings.key_file, create=not in_use(database))
     finally:
         database.close()
-    make_data_dir(settings)
-    MasterKey.from_file(settings.key_file, create=True)
     return server
 
 

@@ -10,9 +10,10 @@ import procrastinate
 
 from demeter import headend, metering, readings
 from demeter.app.supervisor import end_with_parent
-from demeter.app.wiring import Wiring
+from demeter.app.wiring import CONSUMERS, Wiring
 from demeter.runtime import logging, outbox
-from demeter.runtime.jobs import job_app
+from demeter.runtime.database import Database
+from demeter.runtime.jobs import alone, job_app, put_back
 
 log = logging.get("worker")
 EVERY_FEW_SECONDS = "* * * * * */3"  # the sixth field is seconds
@@ -23,15 +24,21 @@ NIGHTLY = "20 21 * * *"  # 21:20 UTC: after midnight in India, late evening in E
 
 
 def schedule(wiring: Wiring, jobs: procrastinate.App) -> None:
-    """Register every periodic job; a job that still runs is not started twice (queueing lock)."""
+    """Register every periodic job; one that still waits is not queued twice, one that still runs not run twice."""
     policy = metering.Policy(offline_after=timedelta(hours=wiring.settings.read_failure_after_h))
-    _periodic(jobs, EVERY_TEN_MINUTES, "readings.fold", lambda: readings.fold_inbox(wiring.database))
-    _periodic(jobs, EVERY_FEW_SECONDS, "metering.refresh", lambda: metering.refresh(wiring.database, policy))
-    _periodic(jobs, EVERY_FEW_SECONDS, "outbox.dispatch", lambda: outbox.dispatch(wiring.database, {}))
-    _periodic(jobs, NIGHTLY, "readings.retain", lambda: _forget_old_frames(wiring))
-    _periodic(jobs, NIGHTLY, "headend.prune", lambda: headend.prune_log(wiring.database))
-    _periodic(jobs, EVERY_MINUTE, "headend.expire", lambda: headend.expire_commands(wiring.database))
-    _periodic(jobs, EVERY_QUARTER_MINUTE, "metering.watch", lambda: metering.watch_offline(wiring.database, policy))
+
+    def periodic(cron: str, name: str, work: Callable[[Database], object]) -> None:
+        _periodic(jobs, cron, name, lambda: _alone(wiring.database, name, work))
+
+    periodic(EVERY_TEN_MINUTES, "readings.fold", readings.fold_inbox)
+    periodic(EVERY_FEW_SECONDS, "metering.refresh", lambda database: metering.refresh(database, policy))
+    periodic(EVERY_FEW_SECONDS, "outbox.dispatch", lambda database: outbox.dispatch(database, CONSUMERS))
+    periodic(NIGHTLY, "readings.retain", lambda _: _forget_old_frames(wiring))
+    periodic(NIGHTLY, "headend.prune", headend.prune_log)
+    periodic(NIGHTLY, "outbox.forget", outbox.forget_delivered)
+    periodic(EVERY_MINUTE, "headend.expire", headend.expire_commands)
+    periodic(EVERY_QUARTER_MINUTE, "metering.watch", lambda database: metering.watch_offline(database, policy))
+    _periodic(jobs, EVERY_MINUTE, "jobs.put_back", lambda: put_back(wiring.database))
 
 
 def _forget_old_frames(wiring: Wiring) -> int:
@@ -40,9 +47,15 @@ def _forget_old_frames(wiring: Wiring) -> int:
     return readings.drop_frames_before(wiring.database, oldest.date().replace(day=1))
 
 
+def _alone(database: Database, name: str, work: Callable[[Database], object]) -> object:
+    with alone(database, name) as free:
+        return work(database) if free else None
+
+
 def _periodic(jobs: procrastinate.App, cron: str, name: str, work: Callable[[], object]) -> None:
+    # Without the queue's own lock: a killed worker would hold it for ever.
     @jobs.periodic(cron=cron)
-    @jobs.task(name=name, queueing_lock=name, lock=name, pass_context=False)
+    @jobs.task(name=name, queueing_lock=name, pass_context=False)
     def run(timestamp: int) -> None:  # noqa: ARG001 - the queue passes the slot it was due
         done = work()
         if done:

@@ -1,5 +1,6 @@
 """Sites, buildings, units, service points, meters and their installations."""
 
+from demeter.estate.importing import COLUMNS, EstateRow, ImportRefused, Report, RowError, import_rows, read_rows
 from demeter.estate.model import (
     MANUAL,
     Building,
@@ -25,7 +26,6 @@ from demeter.estate.service import (
     installations,
     installations_at,
     meter,
-    meter_named,
     meter_with_serial,
     meters,
     service_point,
@@ -38,14 +38,19 @@ from demeter.estate.service import (
 )
 
 __all__ = [
+    "COLUMNS",
     "MANUAL",
     "Building",
+    "EstateRow",
     "Exchange",
+    "ImportRefused",
     "Installation",
     "Meter",
     "MeterPlan",
     "PointPlan",
     "PointRole",
+    "Report",
+    "RowError",
     "ServicePoint",
     "Site",
     "Unit",
@@ -56,13 +61,14 @@ __all__ = [
     "create_site",
     "create_unit",
     "exchange_meter",
+    "import_rows",
     "install",
     "installations",
     "installations_at",
     "meter",
-    "meter_named",
     "meter_with_serial",
     "meters",
+    "read_rows",
     "service_point",
     "service_point_of",
     "service_points",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +18,6 @@ from demeter.kernel import Commodity, Conflict, Invalid, NotFound
 from demeter.runtime.database import UnitOfWork
 
 T = TypeVar("T")
-MOST_METERS = 2**31
 
 
 def sites(work: UnitOfWork) -> list[Site]:
@@ -111,18 +112,6 @@ def meter(work: UnitOfWork, meter_id: int) -> Meter:
     return _only(store.meters(work, "WHERE id = %s", (meter_id,)), f"meter {meter_id}")
 
 
-def meter_named(work: UnitOfWork, name: str) -> Meter:
-    """Return the meter with this serial (or, where no serial is so, the id in digits).
-
-    Raises:
-        NotFound: no such meter in the scope.
-    """
-    found = store.meters(work, "WHERE serial = %s", (name,))
-    if not found and name.isdecimal() and int(name) < MOST_METERS:
-        found = store.meters(work, "WHERE id = %s", (int(name),))
-    return _only(found, f"meter {name!r}")
-
-
 def installations(work: UnitOfWork, site_id: int) -> list[Installation]:
     """Return a site's installations, by service point and time."""
     return store.installations(work, "WHERE site_id = %s", (site_id,))
@@ -147,26 +136,34 @@ def create_site(
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise Invalid(f"{zone!r} is no IANA time zone", hint="For example Asia/Kolkata.") from error
     customer_id = store.insert(work, "customer", name=customer or name)
-    try:
+    with _unless_there(f"there is already a site {name!r}"):
         return store.insert(
             work, "site", customer_id=customer_id, name=name, zone=zone, currency=currency, locale=locale
         )
-    except psycopg.errors.UniqueViolation as error:
-        raise Conflict(f"there is already a site {name!r}", hint="Choose another name.") from error
 
 
 def create_building(work: UnitOfWork, site_id: int, name: str) -> int:
-    """Create a building and return its id."""
-    return store.insert(work, "building", site_id=site_id, name=name)
+    """Create a building and return its id.
+
+    Raises:
+        Conflict: the site has a building of that name.
+    """
+    with _unless_there(f"there is already a building {name!r}"):
+        return store.insert(work, "building", site_id=site_id, name=name)
 
 
 def create_unit(
     work: UnitOfWork, site_id: int, building_id: int, label: str, *, floor: str = "", area_dm2: int | None = None
 ) -> int:
-    """Create a unit and return its id."""
-    return store.insert(
-        work, "unit", site_id=site_id, building_id=building_id, label=label, floor=floor, area_dm2=area_dm2
-    )
+    """Create a unit and return its id.
+
+    Raises:
+        Conflict: the site has a unit of that label.
+    """
+    with _unless_there(f"there is already a unit {label}"):
+        return store.insert(
+            work, "unit", site_id=site_id, building_id=building_id, label=label, floor=floor, area_dm2=area_dm2
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +178,22 @@ class PointPlan:
 
 
 def create_service_point(work: UnitOfWork, site_id: int, plan: PointPlan) -> int:
-    """Create a service point and return its id."""
-    return store.insert(
-        work,
-        "service_point",
-        site_id=site_id,
-        building_id=plan.building_id,
-        unit_id=plan.unit_id,
-        role=plan.role.value,
-        commodity=plan.commodity.value,
-        label=plan.label,
-    )
+    """Create a service point and return its id.
+
+    Raises:
+        Conflict: the site has one of that label and commodity.
+    """
+    with _unless_there(f"there is already a service point {plan.label} ({plan.commodity.value})"):
+        return store.insert(
+            work,
+            "service_point",
+            site_id=site_id,
+            building_id=plan.building_id,
+            unit_id=plan.unit_id,
+            role=plan.role.value,
+            commodity=plan.commodity.value,
+            label=plan.label,
+        )
 
 
 def create_meter(work: UnitOfWork, site_id: int, plan: MeterPlan) -> int:
@@ -200,10 +202,8 @@ def create_meter(work: UnitOfWork, site_id: int, plan: MeterPlan) -> int:
     Raises:
         Conflict: the organization has a meter with that serial.
     """
-    try:
+    with _unless_there(f"there is already a meter {plan.serial}", "Serials are unique."):
         return store.insert_meter(work, site_id, plan)
-    except psycopg.errors.UniqueViolation as error:
-        raise Conflict(f"there is already a meter {plan.serial}", hint="Serials are unique.") from error
 
 
 def install(
@@ -230,17 +230,19 @@ def install(
             f"{point.label} ({point.commodity.value}) or the meter is still part of installation {there[0].id}",
             hint="End that installation with its closing read first (meter exchange).",
         )
-    return store.insert(
-        work,
-        "installation",
-        site_id=point.site_id,
-        service_point_id=point.id,
-        meter_id=meter_id,
-        starts_at=starts_at,
-        opening_read=opening_read,
-        multiplier_num=multiplier[0],
-        multiplier_den=multiplier[1],
-    )
+    taken = f"{point.label} ({point.commodity.value}) or the meter is part of an installation made this moment"
+    with _unless_there(taken, "Look at it again."):
+        return store.insert(
+            work,
+            "installation",
+            site_id=point.site_id,
+            service_point_id=point.id,
+            meter_id=meter_id,
+            starts_at=starts_at,
+            opening_read=opening_read,
+            multiplier_num=multiplier[0],
+            multiplier_den=multiplier[1],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,15 @@ def _check_exchange(work: UnitOfWork, point: ServicePoint, exchange: Exchange, n
         raise Invalid(f"an exchange at {exchange.at.isoformat()} has not happened yet", hint="Enter it afterwards.")
     if min(exchange.closing_read, exchange.opening_read) < 0 or min(exchange.multiplier or (1, 1)) < 1:
         raise Invalid("reads must not be negative, and a multiplier must be positive")
+
+
+@contextmanager
+def _unless_there(taken: str, hint: str = "Choose another name.") -> Iterator[None]:
+    """Turn the database's refusal of a second one into a conflict; the unit of work is lost with it."""
+    try:
+        yield
+    except psycopg.errors.UniqueViolation as error:
+        raise Conflict(taken, hint=hint) from error
 
 
 def _only(found: list[T], what: str) -> T:

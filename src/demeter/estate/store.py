@@ -95,6 +95,23 @@ def insert_meter(work: UnitOfWork, site_id: int, plan: MeterPlan) -> int:
     return insert(work, "meter", **values)
 
 
+DESCRIBED = ("protocol", "address", "maker", "options")
+"""What may be told anew of a meter that is there: no number depends on it."""
+
+
+def describe_meter(work: UnitOfWork, meter_id: int, plan: MeterPlan) -> None:
+    """Tell anew how a meter is spoken to and who made it."""
+    work.raw.execute(
+        "UPDATE estate.meter SET protocol = %s, address = %s, maker = %s, options = %s WHERE id = %s",
+        (plan.protocol, plan.address, plan.maker, json.dumps(dict(plan.options or {})), meter_id),
+    )
+
+
+def update_unit(work: UnitOfWork, unit_id: int, floor: str, area_dm2: int | None) -> None:
+    """Replace a unit's floor and area."""
+    work.raw.execute("UPDATE estate.unit SET floor = %s, area_dm2 = %s WHERE id = %s", (floor, area_dm2, unit_id))
+
+
 def end_installation(work: UnitOfWork, installation_id: int, ends_at: object, closing_read: object) -> None:
     """Close an installation with its closing read."""
     work.raw.execute(

@@ -94,7 +94,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A meter to be read: where, with which secrets, and whose it is."""
+    """A meter to be read: where, with which secrets, and whose it is. ``trouble``: why it cannot be called at all."""
 
     meter_id: int
     site_id: int
@@ -105,6 +105,7 @@ class Target:
     commissioned_at: datetime
     endpoint: Endpoint
     credentials: Credentials
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

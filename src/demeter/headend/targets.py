@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from demeter import estate
@@ -45,15 +45,23 @@ class Contact:
 
 
 def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> list[Contact]:
-    """Return every active meter of every organization whose protocol has a driver, with what is remembered of it."""
+    """Return every active meter of every organization whose protocol has a driver, with what is remembered of it.
+
+    A secret that does not open is its meter's trouble alone.
+    """
     found: list[Contact] = []
     with database_errors():
         for organization_id in database.organization_ids():
             with database.unit_of_work(Scope.system(organization_id, ACTOR)) as work:
-                keys = secrets.open_all(work, "meter:")
+                keys, closed = secrets.open_each(work, "meter:")
                 versions = secrets.newest_versions(work, "meter:", "encryption_key")
                 for site in estate.sites(work):
                     found += _of_site(work, site, protocols, keys, versions)
+                for contact in found if closed else ():
+                    name = closed.get(f"meter:{contact.target.meter_id}")
+                    if name is not None:
+                        trouble = f"the {name} of this meter does not open; enter it again or restore it from a backup"
+                        contact.target = replace(contact.target, trouble=trouble)
     return found
 
 

@@ -136,6 +136,8 @@ class Turn:
 
     async def _open_and_talk(self) -> None:
         target = self._target
+        if target.trouble:
+            raise ReadFailure(FailureKind.NOT_CONFIGURED, target.trouble)
         self._began = asyncio.get_running_loop().time()
         async with asyncio.timeout(self._limits.turn_s):
             session = await self._driver.open(target.endpoint, target.credentials)
@@ -274,6 +276,10 @@ class Turn:
         if not filled:
             return
         stamps = _stamps(filled)
+        if not len(stamps) and any(answer.series for answer in filled):
+            # Rows without any value or of unknown time: evidence, but the mark knows nothing of them.
+            self._uncommitted.append(Slice(profile, stamps, [self._commit(answer) for answer in filled]))
+            return
         if not len(stamps):
             raise ReadFailure(FailureKind.NOT_SUPPORTED, f"no column of {profile.value} is understood")
         stamps = stamps[(stamps >= asked.start.timestamp()) & (stamps < asked.end.timestamp())]

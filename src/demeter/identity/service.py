@@ -25,12 +25,14 @@ from demeter.runtime.database import Database, Role, Scope, UnitOfWork
 __all__ = [
     "SESSION_LENGTH",
     "LoginLimiter",
+    "check_account",
     "create_organization",
     "create_user",
     "login",
     "logout",
     "new_password",
     "organization_named",
+    "organization_names",
     "scope_of",
     "set_password",
     "signed_in",
@@ -68,6 +70,12 @@ def organization_named(database: Database, name: str) -> int | None:
         return store.organization_id(connection, name)
 
 
+def organization_names(database: Database) -> list[str]:
+    """Return all organizations' names, for commands run by the machine's owner."""
+    with database.connect(Role.OWNER) as connection:  # unscoped: the machine's owner looks for the right name
+        return store.organization_names(connection)
+
+
 def create_user(uow: UnitOfWork, email: str, name: str, role: str, password: str) -> int:
     """Create an account in the scope's organization and return its id.
 
@@ -77,17 +85,41 @@ def create_user(uow: UnitOfWork, email: str, name: str, role: str, password: str
         Conflict: the e-mail address is taken.
     """
     uow.scope.require("identity.users")
+    address = _account(email, name, role)
+    user_id = store.insert_user(uow, address, _some_name(name), role, hash_password(password))
+    if user_id is None:
+        raise _taken(address)
+    uow.audit("identity.user_created", f"user:{user_id}", {"email": address, "role": role})
+    return user_id
+
+
+def check_account(database: Database, email: str, name: str, role: str) -> None:
+    """Refuse what :func:`create_user` would refuse, before anything is made for the account.
+
+    Raises:
+        Invalid: not an e-mail address, an unknown role, no name.
+        Conflict: the e-mail address is taken.
+    """
+    address = _account(email, name, role)
+    with database.unit_of_work(_NOBODY) as uow:
+        if store.find_login(uow, address) is not None:
+            raise _taken(address)
+
+
+def _account(email: str, name: str, role: str) -> str:
+    """Return the e-mail address of an account that may be made."""
     address = email.strip()
     if "@" not in address[1:-1] or len(address) > 254:
         raise Invalid(f"{email!r} is not an e-mail address.", code="bad_email")
     if role not in PERMISSIONS:
         known = ", ".join(sorted(PERMISSIONS))
         raise Invalid(f"There is no role named {role}.", code="unknown_role", hint=f"Roles: {known}.")
-    user_id = store.insert_user(uow, address, _some_name(name), role, hash_password(password))
-    if user_id is None:
-        raise Conflict(f"{address} already has an account.", code="email_taken", hint="Use another address.")
-    uow.audit("identity.user_created", f"user:{user_id}", {"email": address, "role": role})
-    return user_id
+    _some_name(name)
+    return address
+
+
+def _taken(address: str) -> Conflict:
+    return Conflict(f"{address} already has an account.", code="email_taken", hint="Use another address.")
 
 
 def set_password(uow: UnitOfWork, user_id: int, password: str) -> None:

@@ -28,6 +28,11 @@ def organization_id(connection: psycopg.Connection[Any], name: str) -> int | Non
     return int(row[0]) if row else None
 
 
+def organization_names(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return all organizations' names in order, as the owner role."""
+    return [str(row[0]) for row in connection.execute("SELECT name FROM identity.organization ORDER BY name")]
+
+
 def organization(uow: UnitOfWork) -> Organization | None:
     """Return the scope's own organization."""
     with uow.raw.cursor(row_factory=class_row(Organization)) as cursor:

@@ -27,6 +27,10 @@ class Refusal:
     reason: Reason
     detail: str
 
+    def __str__(self) -> str:
+        """Return it as people read it in logs."""
+        return f"{self.reason.value}: {self.detail}"
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

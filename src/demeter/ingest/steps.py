@@ -251,7 +251,7 @@ def _incoming(item: Item) -> readings.Incoming:
 
 
 def _kept(item: Item) -> store.KeptRefusals:
-    organization = item.meter.organization_id if item.meter else None
+    organization = item.meter.organization_id if item.meter else item.organization_id
     return store.KeptRefusals(organization, item.delivery.meter_id, item.frame_id, tuple(item.refusals))
 
 

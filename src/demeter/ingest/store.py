@@ -27,7 +27,7 @@ class MeterPlace:
 
 @dataclass(frozen=True, slots=True)
 class KeptRefusals:
-    """The refusals of one delivery; ``organization_id`` None: the meter is not known."""
+    """The refusals of one delivery; ``organization_id`` None: neither meter nor sender is known."""
 
     organization_id: int | None
     meter_id: int

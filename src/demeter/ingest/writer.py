@@ -1,7 +1,7 @@
 """The batching writer: acknowledged means committed.
 
 One thread takes what is waiting, commits it as one transaction and only then answers. While it commits, the next
-batch gathers, so the busier the system, the larger the groups. The queue is bounded by readings and by deliveries:
+batch gathers, so the busier the system, the larger the groups. The queue is bounded by readings, deliveries and octets:
 whoever is faster than the disk waits. When the database goes away (it may be killed at any moment) the batch is
 written again as a whole until it is committed; frames that had been committed are recognised and not doubled.
 """
@@ -23,7 +23,7 @@ import psycopg
 
 from demeter.ingest.model import Reason, Receipt, Refusal
 from demeter.ingest.steps import Batch, CredentialsOf, Item, run
-from demeter.ingest.store import KeptRefusals, keep_refusals
+from demeter.ingest.store import KeptRefusals, keep_refusals, meter_places
 from demeter.kernel import Unavailable
 from demeter.runtime.database import Database, Role
 from demeter.sdk import Decoder, Delivery
@@ -37,8 +37,10 @@ class Limits:
 
     queued_points: int = 4_000_000
     queued_deliveries: int = 10_000
+    queued_octets: int = 256 << 20
     batch_points: int = 1_000_000
     batch_deliveries: int = 2_000
+    batch_octets: int = 64 << 20
     first_pause_ms: int = 50
     longest_pause_ms: int = 2_000
     submit_timeout_s: int = 60
@@ -47,12 +49,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery in the queue; ``organization_id`` None: the sender is Demeter's own head-end."""
+    """A delivery in the queue; ``organization_id`` None: the sender is Demeter's own head-end.
+
+    ``octets`` are its frame's; those of its series are counted as readings.
+    """
 
     delivery: Delivery
     organization_id: int | None
     future: Future[Receipt]
     points: int
+    octets: int
 
 
 class IngestWriter:
@@ -75,6 +81,7 @@ class IngestWriter:
         self._limits = limits or Limits()
         self._queue: deque[Waiting] = deque()
         self._points = 0
+        self._octets = 0
         self._changed = threading.Condition()
         self._closing = False
         self._abandon = threading.Event()
@@ -153,7 +160,11 @@ class IngestWriter:
     def _has_room(self) -> bool:
         if self._closing or not self._queue:
             return True
-        return len(self._queue) < self._limits.queued_deliveries and self._points < self._limits.queued_points
+        return (
+            len(self._queue) < self._limits.queued_deliveries
+            and self._points < self._limits.queued_points
+            and self._octets < self._limits.queued_octets
+        )
 
     def _offer(self, delivery: Delivery, organization_id: int | None) -> Future[Receipt] | None:
         with self._changed:
@@ -164,9 +175,10 @@ class IngestWriter:
             raise Unavailable("ingest is closed", code="ingest_closed")
         self._start()
         points = sum(len(series.at_s) for series in delivery.series)
-        waiting = Waiting(delivery, organization_id, Future(), points)
+        waiting = Waiting(delivery, organization_id, Future(), points, len(delivery.frame.payload))
         self._queue.append(waiting)
         self._points += points
+        self._octets += waiting.octets
         self._changed.notify_all()
         return waiting.future
 
@@ -174,13 +186,15 @@ class IngestWriter:
         with self._changed:
             self._changed.wait_for(lambda: bool(self._queue) or self._closing)
             taken: list[Waiting] = []
-            points = 0
+            points = octets = 0
             while self._queue and len(taken) < self._limits.batch_deliveries:
-                if taken and points + self._queue[0].points > self._limits.batch_points:
+                points += self._queue[0].points
+                octets += self._queue[0].octets
+                if taken and (points > self._limits.batch_points or octets > self._limits.batch_octets):
                     break
                 taken.append(self._queue.popleft())
-                points += taken[-1].points
-            self._points -= points
+                self._points -= taken[-1].points
+                self._octets -= taken[-1].octets
             self._changed.notify_all()
             return taken
 
@@ -220,11 +234,16 @@ class IngestWriter:
         waiting = batch[0]
         refusal = Refusal(Reason.FAILED, f"{type(error).__name__}: {error}")
         with suppress(psycopg.Error):
-            connection = self._connected()
-            kept = KeptRefusals(waiting.organization_id, waiting.delivery.meter_id, None, (refusal,))
-            with connection.transaction():
-                keep_refusals(connection, [kept], self._database.clock.now())
+            self._keep(waiting, refusal)
         waiting.future.set_result(Receipt(waiting.delivery.meter_id, None, 0, 0, duplicate=False, refusals=(refusal,)))
+
+    def _keep(self, waiting: Waiting, refusal: Refusal) -> None:
+        connection, meter_id = self._connected(), waiting.delivery.meter_id
+        with connection.transaction():
+            place = meter_places(connection, [meter_id]).get(meter_id)
+            organization_id = place.organization_id if place else waiting.organization_id
+            kept = KeptRefusals(organization_id, meter_id, None, (refusal,))
+            keep_refusals(connection, [kept], self._database.clock.now())
 
     def _write(self, connection: psycopg.Connection[Any], items: list[Item]) -> list[Receipt]:
         return run(Batch(connection, self._database.clock, items, self._decoders, self._credentials, self._rooms))

@@ -195,7 +195,7 @@ def publish_due(work: UnitOfWork, policy: Policy | None = None, limit: int = 1_0
     """Publish the drafts that are complete, or old and quiet enough; return how many."""
     policy = policy or Policy()
     now, count = work.now(), 0
-    for site in estate.sites(work):
+    for site in sorted(estate.sites(work), key=lambda site: site.id):  # by number, as every job locks them
         use.lock_site(work, site.id)
         due = hand_off.due_drafts(work, site.id, now - policy.publish_grace, now - policy.publish_quiet, limit)
         before = {(old.service_point_id, old.month): old for old in _newest(work, site.id, due)}

@@ -28,7 +28,7 @@ def watch_offline(database: Database, policy: Policy | None = None) -> int:
     done = 0
     for organization_id in database.organization_ids():
         with database.unit_of_work(Scope.system(organization_id, ACTOR)) as work:
-            for site in estate.sites(work):
+            for site in sorted(estate.sites(work), key=lambda site: site.id):  # by number, as every job locks them
                 use.lock_site(work, site.id)
                 where = site_map(work, site.id)
                 checked = check_meters(work, where, policy)

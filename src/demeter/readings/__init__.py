@@ -14,7 +14,7 @@ from demeter.readings.intake import (
     rooms,
     take_in,
 )
-from demeter.readings.jobs import fold_inbox
+from demeter.readings.jobs import dirty_waiting, fold_inbox
 from demeter.readings.journal import ChainProof, drop_frames_before, journal_frames, verify_chain
 from demeter.readings.model import (
     Block,
@@ -63,6 +63,7 @@ __all__ = [
     "clear_dirty",
     "count_dirty",
     "day_counts",
+    "dirty_waiting",
     "drop_frames_before",
     "edit",
     "edits",

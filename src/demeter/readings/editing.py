@@ -19,6 +19,7 @@ from demeter.readings.blocks import BlockSet
 from demeter.readings.encoding import rows as exact_rows
 from demeter.readings.lattice import EDITED, NO_VALUE, State, join
 from demeter.readings.model import Channel, LogEntry
+from demeter.readings.screening import AHEAD_S, EARLIEST_S
 from demeter.readings.service import edits, read, zone_of
 from demeter.readings.slots import DAY_S, Grid, epoch_s, instant, number_day
 from demeter.readings.store import blocks as block_store
@@ -48,10 +49,13 @@ def edit(
 
     Raises:
         Denied: the scope lacks ``readings.edit`` (not asked for self-read: who may is decided above).
-        Invalid: no reason, a quality no person can give, or no value.
+        Invalid: no reason, a quality no person can give, no value, or an instant no reading can have (before 2000, or
+            more than a day ahead: as far as a meter's clock is believed).
         Conflict: a reading that outranks it stands there.
     """
     _check(work, value, quality, why)
+    if not EARLIEST_S <= at_s <= epoch_s(work.now()) + AHEAD_S:
+        raise Invalid(f"no reading can have the instant {at_s}", code="instant", hint="Check the date.")
     block_store.lock_shards(work.raw, [channel.site_id])
     grid = Grid.of(channel.reading_type, zone_of(work, channel))
     place = grid.place(np.array([at_s], np.int64))
@@ -190,6 +194,8 @@ def _move_latest(work: UnitOfWork, channel: Channel, at_s: int, new: Cell, day: 
     if day is not None:
         row.first_day = day if row.first_day is None else min(row.first_day, day)
         row.last_day = day if row.last_day is None else max(row.last_day, day)
+    if at_s >= row.measured_at and _value(new) is None:
+        row.taken_until = max(at_s, row.taken_until or at_s)
     if at_s >= row.measured_at and _value(new) is not None:
         row = replace(row, measured_at=at_s, value=new[0], quality=new[1])
     elif at_s == row.measured_at:

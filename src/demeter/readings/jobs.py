@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from demeter.readings.store import channels as channel_store
 from demeter.readings.store import narrow
 from demeter.readings.writing import fold
 from demeter.runtime.database import Database, Role
@@ -24,3 +25,9 @@ def fold_inbox(database: Database, limit: int = FOLD_ROWS) -> int:
                 moved += count
             connection.commit()
     return moved
+
+
+def dirty_waiting(database: Database) -> tuple[int, int]:
+    """Return how many changes metering has not worked in yet, of all sites, and the age of the oldest in seconds."""
+    with database.connect(Role.OWNER) as connection:  # unscoped: for the doctor, numbers only
+        return channel_store.dirty_waiting(connection)

@@ -161,6 +161,7 @@ def verify_chain(work: UnitOfWork, meter_id: int) -> ChainProof:
 
     Frames older than the retention may be gone as whole months; the first one kept must follow the last one dropped.
     Hashes have no key: who owns the database can rewrite a whole chain; a copy of its head kept elsewhere tells.
+    The unit of work should be a snapshot: else a frame that arrives meanwhile looks like a broken chain.
 
     Raises:
         NotFound: no such meter in the scope.

@@ -126,7 +126,8 @@ def verify_blocks(
 ) -> list[Mismatch]:
     """Compare everything stored for a site with what its frames and edits give; empty: all is as it must be.
 
-    Live readings still in the inbox are joined in. Where retention dropped frames, their readings are reported as
+    Live readings still in the inbox are joined in. The unit of work should be a snapshot: else what arrives meanwhile
+    looks like a mismatch. Where retention dropped frames, their readings are reported as
     not given by any frame.
 
     Raises:
@@ -150,6 +151,7 @@ def _stored(work: UnitOfWork, zone: str, channels: Sequence[Channel]) -> tuple[C
     site_id, ids = channels[0].site_id, [c.id for c in channels]
     by_id = {c.id: c for c in channels}
     contents, crooked = Contents(), []
+    waiting = narrow.inbox(work.raw, site_id, ids, *EVER)  # first: a fold moves readings from here to the others
     days = EVER[0].date(), EVER[1].date()
     for raw in block_store.by_days(work.raw, site_id, ids, *days):
         state = block_store.unpack([raw], raw.width)
@@ -164,12 +166,11 @@ def _stored(work: UnitOfWork, zone: str, channels: Sequence[Channel]) -> tuple[C
     for i in range(len(spots)):
         key = int(spots.channel_id[i]), int(spots.at_s[i])
         contents.spots[key] = State(spots.state.values[i : i + 1], spots.state.quality[i : i + 1])
-    _join_waiting(work, zone, channels, contents)
+    _join_waiting(waiting, zone, channels, contents)
     return contents, crooked
 
 
-def _join_waiting(work: UnitOfWork, zone: str, channels: Sequence[Channel], contents: Contents) -> None:
-    waiting = narrow.inbox(work.raw, channels[0].site_id, [c.id for c in channels], *EVER)
+def _join_waiting(waiting: narrow.Columns, zone: str, channels: Sequence[Channel], contents: Contents) -> None:
     parts = []
     for channel in channels:
         mine = waiting.channel_id == channel.id

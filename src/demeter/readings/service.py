@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
@@ -11,7 +12,7 @@ from demeter.kernel import NotFound, Span
 from demeter.readings.blocks import presence
 from demeter.readings.lattice import Bytes, Int64s, State, join_groups
 from demeter.readings.model import Channel, ChannelReadings, DayCount, Dirty, Latest, LogEntry
-from demeter.readings.slots import Grid, day_bounds, epoch_s, number_day
+from demeter.readings.slots import Grid, day_bounds, number_day
 from demeter.readings.store import blocks as block_store
 from demeter.readings.store import channels as channel_store
 from demeter.readings.store import narrow
@@ -66,14 +67,13 @@ def _read_site(work: UnitOfWork, zone: str, of_site: list[Channel], span: Span) 
     site_id, ids = of_site[0].site_id, [c.id for c in of_site]
     margin = timedelta(days=MARGIN_DAYS)
     first, last = (span.start - margin).date(), (span.end + margin).date()
+    # The inbox first: a fold between two statements moves readings from it to the others, never back.
+    waiting = narrow.inbox(work.raw, site_id, ids, span.start, span.end)
     stored = block_store.by_days(work.raw, site_id, ids, first, last)
     rows: dict[int, list[block_store.Stored]] = {one.id: [] for one in of_site}
     for row in stored:
         rows[row.channel_id].append(row)
-    loose = [
-        narrow.inbox(work.raw, site_id, ids, span.start, span.end),
-        narrow.spots(work.raw, site_id, ids, span.start, span.end),
-    ]
+    loose = [waiting, narrow.spots(work.raw, site_id, ids, span.start, span.end)]
     found = {}
     for one in of_site:
         parts = [_block_columns(Grid.of(one.reading_type, zone), rows[one.id])]
@@ -115,7 +115,7 @@ def _joined(parts: Sequence[Part]) -> Part:
 
 def _within(one: Channel, zone: str, part: Part, span: Span) -> ChannelReadings:
     at_s, state = part
-    start, end = epoch_s(span.start), -int(-span.end.timestamp() // 1)
+    start, end = math.ceil(span.start.timestamp()), math.floor(span.end.timestamp())
     begins = at_s
     if one.reading_type.kind is ReadingKind.INTERVAL:
         begins = interval_starts(Grid.of(one.reading_type, zone), at_s)

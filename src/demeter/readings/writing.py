@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from demeter.kernel import Quality
 from demeter.readings.blocks import BlockSet, Contest, Points, assemble
 from demeter.readings.encoding import copy_blocks
-from demeter.readings.lattice import State, differs, join, join_groups
+from demeter.readings.lattice import Int64s, State, differs, join, join_groups
 from demeter.readings.model import Channel
 from demeter.readings.slots import DAY_S, Grid, number_day
 from demeter.readings.store import blocks as block_store
@@ -252,9 +252,10 @@ def _block_log(
         incoming = State(blocks.state.values[rows], blocks.state.quality[rows])
         joined = join(old.state, incoming)
         changed = differs(joined, old.state) & (old.state.quality > 0)
-        for i, slot in zip(*(axis.tolist() for axis in np.nonzero(changed)), strict=True):
+        at, slots = np.nonzero(changed)
+        frames = _frames_of(points, blocks, rows[at], slots) if at.size else at
+        for i, slot, frame in zip(at.tolist(), slots.tolist(), frames.tolist(), strict=True):
             first = (int(old.state.values[i, slot]), int(old.state.quality[i, slot]))
-            frame = _frame_of(points, blocks, int(rows[i]), slot)
             rival = (int(incoming.values[i, slot]),)
             log.append(_replaced(old, i, slot, first, joined, frame, rival))
     return log
@@ -288,10 +289,18 @@ def reason(old: tuple[int, int], new: tuple[int, int], rivals: tuple[int, ...]) 
     return f"of two {Quality(new[1]).word} readings the smaller stays"
 
 
-def _frame_of(points: Points, blocks: BlockSet, row: int, slot: int) -> int:
-    index = next(i for i, c in enumerate(points.channels) if c.id == blocks.channel_id[row])
-    hits = np.flatnonzero((points.slot == slot) & (points.channel == index) & (points.day == blocks.day[row]))
-    return int(points.frame[hits[-1]])
+def _frames_of(points: Points, blocks: BlockSet, rows: NDArray[np.intp], slots: NDArray[np.intp]) -> Int64s:
+    """Return the last frame of the batch that spoke of each of these slots (block row, slot); each has one."""
+    first, width = int(blocks.day.min()), blocks.state.values.shape[1]
+    days = int(blocks.day.max()) - first + 1
+    of_point = (points.channel.astype(np.int64) * days + points.day - first) * width + points.slot
+    order = np.argsort(of_point, kind="stable")
+    index = {channel.id: i for i, channel in enumerate(points.channels)}
+    channel = np.array([index[int(i)] for i in blocks.channel_id[rows]], np.int64)
+    wanted = (channel * days + blocks.day[rows] - first) * width + slots
+    hits = order[np.searchsorted(of_point[order], wanted, side="right") - 1]
+    frames: Int64s = points.frame[hits]
+    return frames
 
 
 def _put_spots(connection: Connection, points: Points) -> list[Replaced]:
@@ -346,19 +355,35 @@ def _newest(connection: Connection, contributions: Sequence[Contribution]) -> di
     found = channel_store.newest(connection, list(channels.values())) if channels else {}
     for contribution in contributions:
         if len(contribution.series.at_s):
-            _move_on(found, contribution)
+            _move_on(found, _without_taken(connection, contribution, found.get(contribution.channel.id)))
     return found
+
+
+def _without_taken(connection: Connection, contribution: Contribution, present: Newest | None) -> Contribution:
+    """Leave out what an edit took away, where that may decide which reading is the newest."""
+    at_s = contribution.series.at_s
+    if present is None or present.taken_until is None or not present.measured_at < at_s.max() <= present.taken_until:
+        return contribution
+    channel = contribution.channel
+    taken = narrow.taken_away(connection, channel.site_id, channel.id, present.measured_at, present.taken_until)
+    kept = ~np.isin(at_s, taken)
+    series = contribution.series
+    left = Series(series.reading_type, at_s[kept], series.values[kept], series.quality[kept])
+    return replace(contribution, series=left)
 
 
 def _move_on(found: dict[int, Newest], contribution: Contribution) -> None:
     channel, series = contribution.channel, contribution.series
+    received = int(contribution.received_at.timestamp())
+    if not len(series.at_s):
+        found[channel.id].received_at = max(found[channel.id].received_at, received)
+        return
     at_s = int(series.at_s.max())
     there = np.flatnonzero(series.at_s == at_s)
     state = State(series.values[there], series.quality[there])
     if len(there) > 1:
         _, state = join_groups(np.zeros(len(there), np.int64), state)
     value, quality = int(state.values[0]), int(state.quality[0])
-    received = int(contribution.received_at.timestamp())
     present = found.get(channel.id)
     if present is None:
         found[channel.id] = Newest(channel.site_id, channel.id, channel.meter_id, at_s, received, value, quality)

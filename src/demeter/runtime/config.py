@@ -27,7 +27,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. Durations in seconds, sizes in counts; see docs/administration/configuration.md."""
+    """All settings. Durations in seconds, sizes in counts; docs/administration/README.md explains each."""
 
     data_dir: Path = Path("var/demeter")
     database_url: str = field(default="", repr=False)  # empty: the embedded PostgreSQL in data_dir
@@ -38,11 +38,8 @@ class Settings:
     log_level: str = "info"
     log_json: bool = False
     read_interval_s: int = 900
-    read_concurrency: int = 48
+    read_concurrency: int = 80
     read_failure_after_h: int = 24
-    connect_timeout_s: int = 5
-    answer_timeout_s: int = 10
-    refresh_interval_s: int = 5
     journal_keep_days: int = 1100
     origin: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 

@@ -13,17 +13,24 @@ import os
 import secrets
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from demeter.kernel import Invalid, NotFound, Unavailable
-from demeter.runtime.database import UnitOfWork
+from demeter.runtime.database import Database, Role, UnitOfWork
+from demeter.runtime.files import sync_folder
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
+SEALED = (
+    "runtime.secret s JOIN runtime.data_key k ON k.organization_id = s.organization_id AND k.version = data_key_version"
+)
+NEWEST_KEY = "SELECT version, wrapped FROM runtime.data_key WHERE organization_id = %s ORDER BY version DESC LIMIT 1"
 
 
 class MasterKey:
@@ -87,6 +94,16 @@ def _make_key_file(path: Path) -> None:
         os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(file.name, path)
+    sync_folder(path.parent)
+
+
+def in_use(database: Database) -> bool:
+    """Tell whether the database holds data keys: then only the master key that wrapped them is of use, no new one."""
+    with database.connect(Role.OWNER) as connection:  # unscoped: asks for any organization's
+        there = connection.execute("SELECT to_regclass('runtime.data_key')").fetchone()
+        if there is None or there[0] is None:  # not set up yet
+            return False
+        return connection.execute("SELECT FROM runtime.data_key LIMIT 1").fetchone() is not None
 
 
 class SecretBox:
@@ -94,7 +111,8 @@ class SecretBox:
 
     def __init__(self, master: MasterKey) -> None:
         self._master = master
-        self._data_keys: dict[tuple[int, int], AESGCM] = {}
+        # By their wrapped bytes, never by number: a transaction that made a key may be rolled back.
+        self._data_keys: dict[tuple[int, bytes], AESGCM] = {}
 
     def seal(self, work: UnitOfWork, subject: str, name: str, value: bytes) -> int:
         """Store a new version of the secret ``name`` of ``subject`` (``meter:12``) and return its version.
@@ -102,33 +120,35 @@ class SecretBox:
         Older versions stay, so that frames received under an old key can be decoded again.
         """
         organization = work.scope.organization_id
-        found = work.raw.execute(
-            "SELECT coalesce(max(version), 0) FROM runtime.secret"
-            " WHERE organization_id = %s AND subject = %s AND name = %s",
-            (organization, subject, name),
-        ).fetchone()
-        version = int(found[0] if found else 0) + 1
-        key_version = self._newest_data_key(work)
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = nonce + self._cipher(work, key_version).encrypt(nonce, value, _bound(subject, name, version))
-        work.raw.execute(
-            "INSERT INTO runtime.secret (organization_id, subject, name, version, data_key_version, sealed)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            (organization, subject, name, version, key_version, sealed),
-        )
-        return version
+        key_version, wrapped = self._newest_data_key(work)
+        while True:
+            found = work.raw.execute(
+                "SELECT coalesce(max(version), 0) FROM runtime.secret"
+                " WHERE organization_id = %s AND subject = %s AND name = %s",
+                (organization, subject, name),
+            ).fetchone()
+            version = int(found[0] if found else 0) + 1
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            sealed = nonce + self._cipher(organization, wrapped).encrypt(nonce, value, _bound(subject, name, version))
+            made = work.raw.execute(
+                "INSERT INTO runtime.secret (organization_id, subject, name, version, data_key_version, sealed)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (organization, subject, name, version, key_version, sealed),
+            )
+            if made.rowcount:  # else somebody sealed the same one at this moment: the next version is ours
+                return version
 
     def open(self, work: UnitOfWork, subject: str, name: str, version: int | None = None) -> bytes:
         """Return a secret, its newest version unless one is named.
 
         Raises:
             NotFound: there is no such secret.
-            Unavailable: the master key does not fit.
+            Unavailable: the master key does not fit, or the value was changed or moved in the database.
         """
         row = work.raw.execute(
-            "SELECT version, data_key_version, sealed FROM runtime.secret"
-            " WHERE organization_id = %s AND subject = %s AND name = %s AND version = coalesce(%s, version)"
-            " ORDER BY version DESC LIMIT 1",
+            f"SELECT s.version, wrapped, sealed FROM {SEALED}"
+            " WHERE s.organization_id = %s AND subject = %s AND name = %s AND s.version = coalesce(%s, s.version)"
+            " ORDER BY s.version DESC LIMIT 1",
             (work.scope.organization_id, subject, name, version),
         ).fetchone()
         if row is None:
@@ -136,27 +156,65 @@ class SecretBox:
         return self._unseal(work, subject, name, (row[0], row[1], row[2]))
 
     def open_all(self, work: UnitOfWork, subject_prefix: str) -> dict[str, dict[str, bytes]]:
-        """Return the newest version of every secret whose subject starts with the prefix, in one round trip."""
+        """Return the newest version of every secret whose subject starts with the prefix, in one round trip.
+
+        Raises:
+            Unavailable: as :meth:`open`.
+        """
         rows = work.raw.execute(
-            "SELECT DISTINCT ON (subject, name) subject, name, version, data_key_version, sealed FROM runtime.secret"
-            " WHERE organization_id = %s AND starts_with(subject, %s) ORDER BY subject, name, version DESC",
+            f"SELECT DISTINCT ON (subject, name) subject, name, s.version, wrapped, sealed FROM {SEALED}"
+            " WHERE s.organization_id = %s AND starts_with(subject, %s) ORDER BY subject, name, s.version DESC",
             (work.scope.organization_id, subject_prefix),
         ).fetchall()
         opened: dict[str, dict[str, bytes]] = defaultdict(dict)
-        for subject, name, version, key_version, sealed in rows:
-            opened[subject][name] = self._unseal(work, subject, name, (version, key_version, sealed))
+        for subject, name, *row in rows:
+            opened[subject][name] = self._unseal(work, subject, name, row)
         return dict(opened)
 
-    def open_versions(self, work: UnitOfWork, subject: str) -> dict[str, list[bytes]]:
-        """Return every version of every secret of one subject by name, the newest first."""
+    def open_each(self, work: UnitOfWork, subject_prefix: str) -> tuple[dict[str, dict[str, bytes]], dict[str, str]]:
+        """Return what :meth:`open_all` does, and by subject the name of a secret that does not open (it is left out).
+
+        Raises:
+            Unavailable: none opens, so it is the master key that does not fit.
+        """
+        try:
+            return self.open_all(work, subject_prefix), {}
+        except (InvalidTag, Unavailable):
+            opened, closed = self._opened_one_by_one(work, subject_prefix)
+            if not opened:
+                raise
+            return opened, closed
+
+    def _opened_one_by_one(
+        self, work: UnitOfWork, subject_prefix: str
+    ) -> tuple[dict[str, dict[str, bytes]], dict[str, str]]:
         rows = work.raw.execute(
-            "SELECT name, version, data_key_version, sealed FROM runtime.secret"
-            " WHERE organization_id = %s AND subject = %s ORDER BY name, version DESC",
+            "SELECT DISTINCT subject, name FROM runtime.secret WHERE organization_id = %s AND starts_with(subject, %s)",
+            (work.scope.organization_id, subject_prefix),
+        ).fetchall()
+        opened: dict[str, dict[str, bytes]] = defaultdict(dict)
+        closed: dict[str, str] = {}
+        for subject, name in rows:
+            try:
+                opened[subject][name] = self.open(work, subject, name)
+            except (InvalidTag, Unavailable):
+                closed[subject] = name
+        return {subject: found for subject, found in opened.items() if found}, closed
+
+    def open_versions(self, work: UnitOfWork, subject: str) -> dict[str, list[bytes]]:
+        """Return every version of every secret of one subject by name, the newest first.
+
+        Raises:
+            Unavailable: as :meth:`open`.
+        """
+        rows = work.raw.execute(
+            f"SELECT name, s.version, wrapped, sealed FROM {SEALED}"
+            " WHERE s.organization_id = %s AND subject = %s ORDER BY name, s.version DESC",
             (work.scope.organization_id, subject),
         ).fetchall()
         opened: dict[str, list[bytes]] = defaultdict(list)
-        for name, version, key_version, sealed in rows:
-            opened[name].append(self._unseal(work, subject, name, (version, key_version, sealed)))
+        for name, *row in rows:
+            opened[name].append(self._unseal(work, subject, name, row))
         return dict(opened)
 
     def newest_versions(self, work: UnitOfWork, subject_prefix: str, name: str) -> dict[str, int]:
@@ -168,34 +226,37 @@ class SecretBox:
         ).fetchall()
         return {str(subject): int(version) for subject, version in rows}
 
-    def _unseal(self, work: UnitOfWork, subject: str, name: str, row: tuple[int, int, bytes]) -> bytes:
-        version, key_version, sealed = row
-        cipher = self._cipher(work, key_version)
-        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(subject, name, version))
+    def _unseal(self, work: UnitOfWork, subject: str, name: str, row: Sequence[Any]) -> bytes:
+        version, wrapped, sealed = row
+        cipher = self._cipher(work.scope.organization_id, wrapped)
+        try:
+            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(subject, name, version))
+        except InvalidTag as error:
+            raise Unavailable(
+                f"the {name} of {subject} does not open: it was changed or moved in the database",
+                code="secret_damaged",
+                hint="Enter it again, or restore the database from your backup.",
+            ) from error
 
-    def _newest_data_key(self, work: UnitOfWork) -> int:
+    def _newest_data_key(self, work: UnitOfWork) -> tuple[int, bytes]:
+        """Return the version of the organization's newest data key and the wrapped key, made if there is none."""
         organization = work.scope.organization_id
-        row = work.raw.execute(
-            "SELECT max(version) FROM runtime.data_key WHERE organization_id = %s", (organization,)
-        ).fetchone()
-        if row and row[0]:
-            return int(row[0])
-        wrapped = self._master.wrap(secrets.token_bytes(KEY_BYTES), str(organization).encode())
-        work.raw.execute(
-            "INSERT INTO runtime.data_key (organization_id, version, wrapped) VALUES (%s, 1, %s)"
-            " ON CONFLICT DO NOTHING",  # another transaction may have made the first key meanwhile: theirs counts
-            (organization, wrapped),
-        )
-        return 1
+        row = work.raw.execute(NEWEST_KEY, (organization,)).fetchone()
+        if row is None:
+            wrapped = self._master.wrap(secrets.token_bytes(KEY_BYTES), str(organization).encode())
+            work.raw.execute(
+                "INSERT INTO runtime.data_key (organization_id, version, wrapped) VALUES (%s, 1, %s)"
+                " ON CONFLICT DO NOTHING",  # another transaction may have made the first key meanwhile: theirs counts
+                (organization, wrapped),
+            )
+            row = work.raw.execute(NEWEST_KEY, (organization,)).fetchone()
+        assert row is not None
+        return int(row[0]), bytes(row[1])
 
-    def _cipher(self, work: UnitOfWork, version: int) -> AESGCM:
-        place = (work.scope.organization_id, version)
+    def _cipher(self, organization_id: int, wrapped: bytes) -> AESGCM:
+        place = organization_id, wrapped
         if place not in self._data_keys:
-            row = work.raw.execute(
-                "SELECT wrapped FROM runtime.data_key WHERE organization_id = %s AND version = %s", place
-            ).fetchone()
-            assert row is not None
-            self._data_keys[place] = AESGCM(self._master.unwrap(row[0], str(place[0]).encode()))
+            self._data_keys[place] = AESGCM(self._master.unwrap(wrapped, str(organization_id).encode()))
         return self._data_keys[place]
 
 

@@ -172,7 +172,7 @@ class FleetConfig:
 
 
 def fleet_record(fleet: FleetConfig) -> dict[str, Any]:
-    """Return the fleet as JSON-ready values; defaults are left out."""
+    """Return the fleet as JSON-ready values; defaults are left out, but for what a file has another default for."""
     record = _plain(fleet)
     record["meters"] = [_meter_record(meter) for meter in fleet.meters]
     return record
@@ -221,7 +221,7 @@ def _plain(record: Any) -> dict[str, Any]:
 
 
 def _meter_record(meter: MeterConfig) -> dict[str, Any]:
-    record = _plain(meter)
+    record = _plain(meter) | {"entries": meter.entries}
     record["load"] = _plain(meter.load)
     if "security" in record:
         record["security"] = _plain(meter.security)

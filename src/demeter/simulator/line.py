@@ -32,12 +32,12 @@ from demeter.simulator.security import server_settings
 
 _COUNTER_ORIGIN_S = 1_700_000_000
 _COUNTERS_A_SECOND = 16
-_SECONDS_A_REQUEST = 10
 CONFIRMED = 1 << 30
 """Service class bit of the long-invoke-id-and-priority."""
 _SILENCING = (FaultKind.OFFLINE, FaultKind.UNPUSHED)
 
 PUSH_MODES = {PushForm.GENERAL_GLO: CipherMode.GENERAL_GLO, PushForm.GENERAL_CIPHERING: CipherMode.GENERAL}
+_SECONDS_A_REQUEST = 10
 
 
 class Line(Protocol):

@@ -48,7 +48,8 @@ class PushPoint:
         """Host and port; None: there is nowhere to push to, or by no service that is simulated."""
         host, _, port = self.target.destination.decode("latin-1").rpartition(":")
         known = self.target.service in (PushService.TCP, PushService.UDP)
-        return (host.strip("[]"), int(port)) if known and host and port.isdecimal() else None
+        usable = known and host and port.isdecimal() and 0 < int(port) < 65_536
+        return (host.strip("[]"), int(port)) if usable else None
 
     def open_at(self, at_s: int, zone: str) -> bool:
         """Tell whether an instant lies in a communication window; without windows all do."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -32,7 +33,8 @@ class PushOffice:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._gate = asyncio.Semaphore(MOST_AT_ONCE)
-        self._datagrams: asyncio.DatagramTransport | None = None
+        self._datagrams: dict[int, asyncio.DatagramTransport] = {}
+        self._opening = asyncio.Lock()
         self._waiting: dict[tuple[str, int], tuple[MeterHost, asyncio.Future[None]]] = {}
         self.confirm_s = 10.0
         """How long a confirmation is waited for, in seconds."""
@@ -47,8 +49,8 @@ class PushOffice:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._datagrams is not None:
-            self._datagrams.close()
+        for datagrams in self._datagrams.values():
+            datagrams.close()
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""
@@ -79,8 +81,8 @@ class PushOffice:
             async with self._gate:
                 try:
                     await self._send(host, point, notification)
-                except (OSError, TimeoutError, DlmsError):
-                    continue
+                except (OSError, TimeoutError, ValueError, DlmsError):
+                    continue  # ValueError: a destination that is no name at all
             host.count.sent += 1
             host.count.confirmed += bool(notification.invoke & CONFIRMED)
             return
@@ -103,22 +105,28 @@ class PushOffice:
             await self._by_connection(host, place, octets, notification.invoke if confirmed else None)
 
     async def _by_datagram(self, host: MeterHost, place: tuple[str, int], octets: bytes, invoke: int | None) -> None:
-        if self._datagrams is None:
-            loop = asyncio.get_running_loop()
-            family_of = (await loop.getaddrinfo(*place))[0][0]
-            transport, _ = await loop.create_datagram_endpoint(lambda: _Confirmations(self), family=family_of)
-            self._datagrams = transport
+        datagrams, address = await self._socket(place)
         if invoke is None:
-            self._datagrams.sendto(octets, place)
+            datagrams.sendto(octets, address)
             return
         key = host.meter.config.name, invoke
         found: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[key] = host, found
         try:
-            self._datagrams.sendto(octets, place)
+            datagrams.sendto(octets, address)
             await asyncio.wait_for(found, self.confirm_s)
         finally:
             self._waiting.pop(key, None)
+
+    async def _socket(self, place: tuple[str, int]) -> tuple[asyncio.DatagramTransport, Any]:
+        """Return the socket pushes to a place go out by, one for each family of addresses, and its address."""
+        loop = asyncio.get_running_loop()
+        family, *_, address = (await loop.getaddrinfo(*place, type=socket.SOCK_DGRAM))[0]
+        async with self._opening:
+            if family not in self._datagrams:
+                opened = await loop.create_datagram_endpoint(lambda: _Confirmations(self), family=family)
+                self._datagrams[family] = opened[0]
+        return self._datagrams[family], address
 
     async def _by_connection(self, host: MeterHost, place: tuple[str, int], octets: bytes, invoke: int | None) -> None:
         reader, writer = await asyncio.wait_for(asyncio.open_connection(*place), CONNECT_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,9 +16,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from demeter import estate, identity
-from demeter.app.cli import data, exchange, output, root, serving  # noqa: F401 - these register their commands
+from demeter.app.cli import data, exchange, importing, output, root, serving  # noqa: F401 - these register commands
 from demeter.kernel import Commodity, Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
-from demeter.runtime.database import Database, Scope
+from demeter.runtime.database import Database, Role, Scope
 from demeter.runtime.secrets import MasterKey
 
 SECRET = "hunter2hunter2"
@@ -101,6 +102,10 @@ def test_commands_end_with_the_code_of_what_went_wrong(environment: dict[str, st
         (["--log-level", "loud", "version"], 5, "warning"),
         (["--config", "/nonexistent.toml", "version"], 5, "/nonexistent.toml"),
         (["--data-dir", "/proc/demeter", "meter", "list"], 6, "DEMETER_DATA_DIR"),
+        (["site", "add", "--name", "S", "--zone", "Mars/Phobos"], 5, "Asia/Kolkata"),
+        (["site", "add", "--name", "Palm [/red] Court", "--zone", "Asia/Kolkata"], 5, "Palm"),
+        (["estate", "import", "/nonexistent.csv"], 5, "/nonexistent.csv"),
+        (["estate", "import", "/nonexistent.xls"], 5, ".csv or .json"),
     ):
         result = demeter(environment, *words)
         assert (words, result.exit_code) == (words, code), result.output
@@ -126,6 +131,8 @@ def test_two_sites_or_organizations_ask_which(environment: dict[str, str], socie
         ["config", "show"],
         ["config", "show", "--origin"],
         ["doctor"],
+        ["version"],
+        ["estate", "columns"],
     ],
 )
 def test_data_is_told_as_text_and_as_one_json_document(
@@ -269,3 +276,111 @@ def test_a_port_there_is_not_is_refused_before_anything_starts(tmp_path: Path, p
     result = demeter({"DEMETER_DATA_DIR": str(tmp_path / "new"), "DATABASE_URL": ""}, "serve", "--port", port)
     assert (result.exit_code, "http_port" in result.stderr) == (5, True)
     assert not list((tmp_path / "new").glob("postgresql*"))
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command there is, as the words that call it."""
+
+    def below(command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        below_it = getattr(command, "commands", None)
+        for name, one in (below_it or {}).items():
+            yield from below(one, (*words, name))
+        if below_it is None and command.callback.__module__.startswith("demeter.app."):  # not a plug-in's
+            yield words
+
+    return sorted(below(typer.main.get_command(root.app), ()))
+
+
+WRITES = {("user", "add"), ("site", "add"), ("estate", "import"), ("db", "upgrade")}
+RUNS = {("serve",), ("api",), ("acquisition",), ("worker",), ("demo",), ("simulate",)}
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_takes_the_flags_every_command_takes(words: tuple[str, ...]) -> None:
+    command = typer.main.get_command(root.app)
+    for word in words:
+        command = command.commands[word]
+    flags = {option for parameter in command.params for option in parameter.opts}
+    assert flags >= {"--quiet", "--verbose", "--no-color"}
+    assert words in RUNS or flags & {"--json", "--format"}
+    assert words not in WRITES or "--dry-run" in flags
+
+
+def test_quiet_says_nothing_but_what_was_asked_for(environment: dict[str, str], society: Scope) -> None:
+    add = ["user", "add", "--email", "q@b.example", "--name", "Q"]
+    for words in (["--quiet", *add[:2], *add[2:]], ["user", "add", "--quiet", "--email", "r@b.example", "--name", "R"]):
+        told = demeter(environment, *words)
+        assert (told.exit_code, told.stderr) == (0, "")
+        assert len(told.stdout.strip()) >= 10, "the password is what was asked for"
+    assert "already has an account" in demeter(environment, "--quiet", *add).stderr, "an error is no chatter"
+
+
+def test_verbose_shows_where_an_error_came_from(environment: dict[str, str], society: Scope) -> None:
+    quietly = demeter(environment, "meter", "list", "--site", "Elsewhere")
+    at_length = CliRunner().invoke(root.app, ["meter", "list", "--site", "Elsewhere", "--verbose"], env=environment)
+    assert "site_named" not in quietly.stderr
+    assert "site_named" in at_length.stderr
+
+
+def test_no_color_is_no_escape_sequence(environment: dict[str, str], society: Scope) -> None:
+    forced = {**environment, "FORCE_COLOR": "1"}
+    assert "\x1b[" in demeter(forced, "site", "list").stdout
+    assert "\x1b[" not in demeter(forced, "site", "list", "--no-color").stdout
+    assert "\x1b[" not in demeter(forced, "--no-color", "site", "list").stdout
+
+
+def test_numbers_are_written_with_every_digit_and_no_exponent() -> None:
+    assert output.plain({"a": Decimal("1.2E+4"), "b": Decimal("0.00000012")}) == {"a": "12000", "b": "0.00000012"}
+
+
+def test_an_organization_is_made_only_when_asked_for_and_never_for_nobody(
+    environment: dict[str, str], society: Scope, database: Database
+) -> None:
+    def named() -> list[str]:
+        return identity.organization_names(database)
+
+    add = ["user", "add", "--email", "t@b.example", "--name", "T", "--organization"]
+    typed = demeter(environment, *add, "Palm Cort")
+    assert (typed.exit_code, "Palm Court" in typed.stderr, named()) == (3, True, ["Palm Court"])
+    for wrong in (["--role", "king"], ["--email", "nobody"], ["--name", " "]):
+        refused = demeter(environment, *add, "New", "--create-organization", *wrong)
+        assert (refused.exit_code, named()) == (5, ["Palm Court"]), wrong
+    assert demeter(environment, *add, "Palm Court", "--create-organization").exit_code == 5
+    rehearsed = demeter(environment, *add, "New", "--create-organization", "--dry-run", "--json")
+    assert (json.loads(rehearsed.stdout)["password"], named()) == (None, ["Palm Court"])
+    made = demeter(environment, *add, "New", "--create-organization", "--json")
+    password = json.loads(made.stdout)["password"]
+    assert named() == ["New", "Palm Court"]
+    assert identity.scope_of(database, identity.login(database, "t@b.example", password)) is not None
+
+
+@pytest.mark.parametrize("words", [["site", "list"], ["user", "add", "--email", "a@b.example", "--name", "A"]])
+def test_a_database_that_is_not_set_up_is_told_before_anything_is_asked_of_it(
+    environment: dict[str, str], database: Database, words: list[str]
+) -> None:
+    def said() -> str:
+        result = demeter(environment, *words)
+        assert result.exit_code == 6
+        assert "demeter db upgrade" in result.stderr or "newer" in result.stderr
+        return result.stderr
+
+    with database.connect(Role.OWNER, autocommit=True) as owner:
+        owner.execute("UPDATE runtime.alembic_version SET version_num = '0003_estate'")
+        assert "0003_estate" in said()
+        owner.execute("UPDATE runtime.alembic_version SET version_num = '9999_later'")
+        assert "newer than this version" in said()
+        owner.execute("DROP SCHEMA runtime CASCADE")
+        assert "not been set up" in said()
+
+
+def test_an_upgrade_can_be_rehearsed_and_told_as_json(environment: dict[str, str], database: Database) -> None:
+    for words in (["db", "upgrade", "--json"], ["db", "upgrade", "--json", "--dry-run"]):
+        told = json.loads(demeter(environment, *words).stdout)
+        assert (told["before"] == told["after"], told["changed"]) == (True, False)
+
+
+@pytest.mark.parametrize("words", [["site", "list"], ["doctor"], ["db", "upgrade", "--dry-run"]])
+def test_looking_makes_no_directory(tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    demeter({"DATABASE_URL": "", "DEMETER_DATA_DIR": ""}, *words)
+    assert list(tmp_path.iterdir()) == []

@@ -83,7 +83,7 @@ def test_a_meter_of_the_estate_is_looked_at_and_kept(environment: dict[str, str]
     shown = run(environment, "discover", "DM1")
     assert shown.exit_code == 0, shown.stderr
     assert "Most like is15959-2-single-phase" in shown.stdout
-    assert "Readings from block load: 1.0.1.29.0.255: interval, Wh, scaler 0" in shown.stdout
+    assert "; 1.0.1.29.0.255: interval, Wh, scaler 0" in shown.stdout
     found = json.loads(run(environment, "discover", "DM1", "--save", "--json").stdout)
     assert found["nameplate"]["serial"] == "DM1"
     with rig.database.unit_of_work(rig.scope) as work:

@@ -106,7 +106,10 @@ class PeerMeter:
             return axdr.encode(data.u32(buffer.period_s))
         if attribute == 7:
             return axdr.encode(data.u32(len(buffer.rows)))
-        return axdr.encode(data.array(*(encode_row(buffer, row) for row in self.chosen(buffer, selection))))
+        return axdr.encode(data.array(*(self.encoded(buffer, row) for row in self.chosen(buffer, selection))))
+
+    def encoded(self, buffer: Buffer, row: Row) -> data.Data:
+        return encode_row(buffer, row)
 
     def chosen(self, buffer: Buffer, selection: bytes | None) -> list[Row]:
         if selection is None:

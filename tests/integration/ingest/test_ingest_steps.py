@@ -80,3 +80,12 @@ def test_a_live_reading_is_visible_at_once_and_stays_the_same_when_folded(databa
 def test_the_application_role_cannot_touch_the_journal(database: Database, meter: int) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), database.unit_of_work(Scope.system(1, "test")) as work:
         work.raw.execute("DELETE FROM readings.frame")
+
+
+def test_rows_without_any_value_leave_their_frame_in_the_journal(database: Database, meter: int) -> None:
+    with IngestWriter(database) as writer:
+        receipt = writer.submit(delivery(series(WH, START, []))).result(20)
+    assert (receipt.accepted, receipt.points, receipt.refusals) == (True, 0, ())
+    with database.unit_of_work(Scope.system(1, "test")) as work:
+        assert readings.channels(work, 1) == []
+        assert readings.verify_chain(work, meter).frames == 1

@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from demeter import readings
+from demeter.identity.roles import permissions_of
 from demeter.ingest import IngestWriter
-from demeter.kernel import Conflict, Denied, Invalid, NotFound, Quality, Span
+from demeter.kernel import Conflict, Denied, FixedClock, Invalid, NotFound, Quality, Span
 from demeter.runtime.database import Database, Role, Scope, UnitOfWork
 from tests.plain_frames import INDEX, ON_DEMAND, WH, decoded, delivery, series
 from tests.provision import Place, meter, place
@@ -83,6 +84,60 @@ def test_a_reading_taken_away_stays_away_when_the_meter_sends_it_again(database:
     with database.unit_of_work(at.scope) as work:
         assert value_at(work, one, stamp(199)) is None
         assert proof(work, at) == []
+
+
+def newest(database: Database, at: Place, channel_id: int) -> tuple[int, int]:
+    with database.unit_of_work(at.scope) as work:
+        found = readings.latest(work, at.site_id)[channel_id]
+    return int(found.measured_at.timestamp()), found.value
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["waiting", "folded"])
+def test_readings_taken_away_are_not_the_newest_again_when_the_meter_sends_them_again(
+    database: Database, at: Place, folded: bool
+) -> None:
+    writer = IngestWriter(database)
+    with database.unit_of_work(at.scope) as work:
+        one = channel(work, at)
+        for k in (199, 198, 201):  # the last one before the meter ever sent it
+            readings.edit(work, one, stamp(k), None, Quality.EDITED, "meter was on the test bench")
+    assert newest(database, at, one.id) == (stamp(197), 197)
+    for parts in ([198, 199], list(range(150, 200))):
+        writer.write_now([delivery(one.meter_id, series(WH, START + timedelta(seconds=900 * parts[0]), parts))])
+        if folded:
+            readings.fold_inbox(database)
+        assert newest(database, at, one.id) == (stamp(197), 197)
+    writer.write_now([delivery(one.meter_id, series(WH, START + timedelta(seconds=900 * 199), [199, 200, 201]))])
+    assert newest(database, at, one.id) == (stamp(200), 200)
+    writer.write_now([delivery(one.meter_id, series(WH, START + timedelta(seconds=900 * 202), [202]))])
+    assert newest(database, at, one.id) == (stamp(202), 202)
+
+
+def test_a_reading_put_back_by_an_edit_is_the_newest_again(database: Database, at: Place) -> None:
+    with database.unit_of_work(at.scope) as work:
+        one = channel(work, at)
+        readings.edit(work, one, stamp(199), None, Quality.EDITED, "meter was on the test bench")
+        readings.edit(work, one, stamp(199), 7, Quality.EDITED, "it was not")
+    IngestWriter(database).write_now([delivery(one.meter_id, series(WH, START, list(range(200))))])
+    assert newest(database, at, one.id) == (stamp(199), 7)
+
+
+def test_who_may_edit_is_decided_by_the_role(database: Database, at: Place) -> None:
+    def edit(role: str, value: int) -> None:
+        with database.unit_of_work(Scope(at.organization_id, "user:1", permissions_of(role))) as work:
+            readings.edit(work, channel(work, at), stamp(5), value, Quality.EDITED, "meter was tested")
+
+    edit("operator", 50)
+    edit("organization_administrator", 51)
+    with pytest.raises(Denied):
+        edit("auditor", 52)
+
+
+@pytest.mark.parametrize("at_s", [int(datetime(2027, 6, 1, tzinfo=UTC).timestamp()), 0, 10**12])
+def test_an_edit_at_an_instant_no_reading_can_have_is_refused(database: Database, at: Place, at_s: int) -> None:
+    database.clock = FixedClock(datetime(2027, 5, 1, tzinfo=UTC))
+    with database.unit_of_work(at.scope) as work, pytest.raises(Invalid, match="instant"):
+        readings.edit(work, channel(work, at), at_s, 5, Quality.EDITED, "meter was tested")
 
 
 def test_an_edit_reaches_a_day_without_any_reading_and_an_instant_off_the_grid(database: Database, at: Place) -> None:
@@ -253,3 +308,17 @@ def test_day_counts_tell_how_full_each_day_is(database: Database, at: Place) -> 
             if c.channel_id == one.id
         ]
         assert [(c.day.day, c.present, c.slots) for c in found] == [(28, 96, 96), (29, 92, 92), (30, 12, 96)]
+
+
+def test_a_span_between_two_seconds_holds_what_lies_in_it(database: Database, at: Place) -> None:
+    half = timedelta(milliseconds=500)
+    first, last = (datetime.fromtimestamp(stamp(k), UTC) for k in (3, 5))
+    with database.unit_of_work(at.scope) as work:
+        one = channel(work, at, INDEX)
+
+        def found(span: Span) -> list[int]:
+            return [int(at_s) for at_s in readings.read(work, [one], span)[one.id].at_s]
+
+        assert found(Span(first, last)) == [stamp(3), stamp(4), stamp(5)]
+        assert found(Span(first - half, last + half)) == [stamp(3), stamp(4), stamp(5)]
+        assert found(Span(first + half, last - half)) == [stamp(4)]

@@ -121,7 +121,7 @@ def insert(connection: psycopg.Connection, table: Table, organization: int) -> N
 def _value(table: Table, column: str, kind: str, organization: int) -> object:
     if (table.schema, table.name, column) in FITTING:
         return FITTING[table.schema, table.name, column]
-    if column in {"id", "organization_id", "site_id"} and kind in {"int4", "int8"}:
+    if column in {"id", "organization_id", "site_id", "service_point_id", "meter_id"} and kind in {"int4", "int8"}:
         return organization
     if kind == "text":
         return ALLOWED_WORDS.get(column, f"x{organization}")

@@ -1,9 +1,9 @@
 """Secrets at rest: only the right master key, organization, subject and name open a sealed value."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
-from cryptography.exceptions import InvalidTag
 
 from demeter.kernel import NotFound, Unavailable
 from demeter.runtime.database import Database, Role, Scope
@@ -39,8 +39,36 @@ def test_a_value_moved_to_another_meter_does_not_open(database: Database) -> Non
     with database.unit_of_work(SCOPE) as work:
         box.seal(work, "meter:1", "password", b"x")
         work.raw.execute("UPDATE runtime.secret SET subject = 'meter:2'")
-    with pytest.raises(InvalidTag), database.unit_of_work(SCOPE) as work:
+    with pytest.raises(Unavailable, match="password of meter:2"), database.unit_of_work(SCOPE) as work:
         box.open(work, "meter:2", "password")
+
+
+def test_a_first_seal_that_is_rolled_back_leaves_no_key_behind(database: Database) -> None:
+    master = MasterKey(b"a" * 32)
+    box = SecretBox(master)
+    with contextlib.suppress(RuntimeError), database.unit_of_work(SCOPE) as work:
+        box.seal(work, "meter:1", "password", b"never kept")
+        box.seal(work, "meter:1", "other", b"never kept")
+        raise RuntimeError
+    with database.unit_of_work(SCOPE) as work:
+        SecretBox(master).seal(work, "meter:1", "password", b"another process's")
+    with database.unit_of_work(SCOPE) as work:
+        assert box.open(work, "meter:1", "password") == b"another process's"
+        assert box.seal(work, "meter:2", "password", b"mine") == 1
+    with database.unit_of_work(SCOPE) as work:
+        opened = SecretBox(master).open_all(work, "meter:")
+        assert opened == {"meter:1": {"password": b"another process's"}, "meter:2": {"password": b"mine"}}
+
+
+def test_a_data_key_wrapped_anew_opens_in_a_process_that_knew_the_old_wrapping(database: Database) -> None:
+    box = SecretBox(MasterKey(b"a" * 32))
+    with database.unit_of_work(SCOPE) as work:
+        box.seal(work, "meter:1", "password", b"x")
+        assert box.open(work, "meter:1", "password") == b"x"
+        (wrapped,) = work.raw.execute("SELECT wrapped FROM runtime.data_key").fetchone()
+        again = MasterKey(b"a" * 32).wrap(MasterKey(b"a" * 32).unwrap(wrapped, b"1"), b"1")
+        work.raw.execute("UPDATE runtime.data_key SET wrapped = %s", (again,))
+        assert box.open(work, "meter:1", "password") == b"x"
 
 
 def test_other_organizations_secrets_are_not_found(database: Database) -> None:

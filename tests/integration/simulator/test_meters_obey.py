@@ -218,11 +218,25 @@ async def test_tampers_are_logged_with_what_flowed_and_their_end():
         assert await value(line, 1, "0.0.94.91.0.255") == 1
 
 
+@simulated
+async def test_a_valve_stops_the_water_a_leak_included():
+    clock = FixedClock(NOON)
+    config = meter("m", kind=MeterKind.WATER, relay=True, faults=(Fault(FaultKind.LEAK, litres_per_hour=60),))
+    async with Simulation(history(config), clock) as running:
+        line = await utility(running, "m")
+        await carry_out(line, supply.disconnect())
+        before = await value(line, 3, "8.0.1.0.0.255")
+        clock.advance(timedelta(hours=3))
+        assert await value(line, 3, "8.0.1.0.0.255") == before
+        assert await value(line, 3, "8.0.2.0.0.255") == 0
+
+
 def kinds():
     return [
         meter("m"),
         meter("m", kind=MeterKind.THREE_PHASE),
         meter("m", kind=MeterKind.WATER),
+        meter("m", kind=MeterKind.WATER, relay=True, role=Role.COMMON),
         meter("m", kind=MeterKind.THREE_PHASE, role=Role.BULK, load=LoadConfig("steady", per_hour=9)),
         meter("m", security=SecurityConfig(suite=1, mechanism="hls-gmac", master_key=MASTER.hex())),
     ]

@@ -52,7 +52,7 @@ class Listener:
     def __init__(self, config, answer=True, plain=False):
         keys = KeySet(bytes.fromhex(config.encryption_key), bytes.fromhex(config.authentication_key))
         title = bytes.fromhex(config.system_title)
-        self.channel = Channel(keys, HEAD_END, title, Counters(500, -1), form=Form(CipherMode.GENERAL_GLO))
+        self.channel = Channel(keys, HEAD_END, title, Counters(1 << 30, -1), form=Form(CipherMode.GENERAL_GLO))
         self.answer, self.plain = answer, plain
         self.taken, self.sealed, self.counters = [], [], []
         self.arrived = asyncio.Event()

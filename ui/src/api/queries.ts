@@ -1,7 +1,7 @@
 import { keepPreviousData, QueryCache, QueryClient, queryOptions } from '@tanstack/react-query'
 import { ApiError, api } from './client'
 import type {
-  Days, Explanation, Intervals, MeterCommand, MeterRow, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
+  Days, Explanation, Intervals, MeterCommand, MetersPage, Months, ReconciliationRow, ServicePointPage, Session, Site, UnitsPage,
 } from './types'
 
 /** Asking again helps when nobody answered; it does not help when the server refused. */
@@ -46,8 +46,7 @@ export const unitsQuery = (site: string, month: string) =>
 export const metersQuery = (site: string) =>
   queryOptions({
     queryKey: ['meters', site],
-    queryFn: async ({ signal }) =>
-      (await api.get<{ meters: MeterRow[] }>(`/api/sites/${site}/meters`, signal)).meters,
+    queryFn: ({ signal }) => api.get<MetersPage>(`/api/sites/${site}/meters`, signal),
   })
 
 /** A meter's commands, newest first; asked again soon while one of them goes on. */
@@ -104,4 +103,6 @@ export const explainQuery = (id: string, month: string) =>
     queryKey: ['service-point', id, 'explain', month],
     queryFn: ({ signal }) => api.get<Explanation>(`${point(id)}/explain?month=${month}`, signal),
     staleTime: 0,
+    // What came a moment ago is worked in within seconds: ask until the answer is a proof or a difference.
+    refetchInterval: (query) => (query.state.data?.state === 'waiting' ? 4_000 : false),
   })

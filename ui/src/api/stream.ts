@@ -1,13 +1,18 @@
 import type { QueryClient } from '@tanstack/react-query'
 import { createContext, useContext, useEffect, useState } from 'react'
 import { queryClient } from './queries'
-import type { MeterRow, UnitsPage } from './types'
+import type { MetersPage, UnitsPage } from './types'
 
 /** A new reading has been stored. */
 interface ReadingNotice {
   meter_id: string
-  service_point_id: string
+  service_point_id: string | null
   at: string
+}
+
+/** Amounts, flags or statements of these have been computed anew. */
+interface UsageNotice {
+  service_point_ids: string[]
 }
 
 /** How long notices are gathered before the pages ask again: a poll of a whole site brings hundreds at once. */
@@ -19,7 +24,7 @@ const ALL = '*'
 
 const later = (old: string | null, now: string) => (old === null || Date.parse(old) < Date.parse(now) ? now : old)
 
-/** Shows the time of the new reading at once; the amounts follow when the server is asked. */
+/** Shows the time of the new reading at once; the amounts follow when the server has worked it in and says so. */
 function patch(client: QueryClient, site: string, notice: ReadingNotice): void {
   client.setQueriesData<UnitsPage>({ queryKey: ['units', site] }, (page) =>
     page && {
@@ -31,15 +36,23 @@ function patch(client: QueryClient, site: string, notice: ReadingNotice): void {
       ),
     },
   )
-  client.setQueryData<MeterRow[]>(['meters', site], (meters) =>
-    meters?.map((meter) =>
-      meter.id === notice.meter_id ? { ...meter, last_read_at: later(meter.last_read_at, notice.at) } : meter,
-    ),
+  client.setQueryData<MetersPage>(['meters', site], (page) =>
+    page && {
+      ...page,
+      meters: page.meters.map((meter) =>
+        meter.id === notice.meter_id ? { ...meter, last_read_at: later(meter.last_read_at, notice.at) } : meter,
+      ),
+    },
   )
 }
 
-function refresh(client: QueryClient, site: string, points: Iterable<string>): void {
-  for (const key of ['units', 'meters', 'reconciliation']) void client.invalidateQueries({ queryKey: [key, site] })
+const EVERY_PAGE = ['units', 'meters', 'reconciliation']
+/** What follows from the readings themselves, and what from the totals that are computed after them. */
+const OF_READINGS = ['meters']
+const OF_USAGE = ['units', 'reconciliation']
+
+function refresh(client: QueryClient, site: string, pages: Iterable<string>, points: Iterable<string>): void {
+  for (const key of pages) void client.invalidateQueries({ queryKey: [key, site] })
   for (const id of points) {
     // The proof is derived on request only: it is not repeated for every new reading.
     const queryKey = id === ALL ? ['service-point'] : ['service-point', id]
@@ -66,20 +79,27 @@ function keepOpen(site: string, dress: (source: EventSource) => void): () => voi
 }
 
 function listen(site: string, onState: (live: boolean) => void): () => void {
-  const changed = new Set<string>()
+  const pages = new Set<string>()
+  const points = new Set<string>()
   let gathering: ReturnType<typeof setTimeout> | undefined
   let wasDown = false
 
   const settle = () => {
     gathering = undefined
-    refresh(queryClient, site, [...changed])
-    changed.clear()
+    refresh(queryClient, site, [...pages], [...points])
+    pages.clear()
+    points.clear()
+  }
+  const gather = (shown: string[], ids: string[]) => {
+    for (const page of shown) pages.add(page)
+    for (const id of ids) points.add(id)
+    gathering ??= setTimeout(settle, GATHER_MS)
   }
   const close = keepOpen(site, (source) => {
     source.addEventListener('open', () => {
       onState(true)
       // What arrived while the line was down was not announced to us.
-      if (wasDown) refresh(queryClient, site, [ALL])
+      if (wasDown) refresh(queryClient, site, EVERY_PAGE, [ALL])
       wasDown = false
     })
     source.addEventListener('error', () => {
@@ -89,11 +109,14 @@ function listen(site: string, onState: (live: boolean) => void): () => void {
     source.addEventListener('reading', (event) => {
       const notice = JSON.parse((event as MessageEvent<string>).data) as ReadingNotice
       patch(queryClient, site, notice)
-      changed.add(notice.service_point_id)
-      gathering ??= setTimeout(settle, GATHER_MS)
+      gather(OF_READINGS, notice.service_point_id === null ? [] : [notice.service_point_id])
+    })
+    source.addEventListener('usage', (event) => {
+      const notice = JSON.parse((event as MessageEvent<string>).data) as UsageNotice
+      gather(OF_USAGE, notice.service_point_ids)
     })
     // So much arrived that it was not announced one by one.
-    source.addEventListener('resync', () => refresh(queryClient, site, [ALL]))
+    source.addEventListener('resync', () => refresh(queryClient, site, EVERY_PAGE, [ALL]))
   })
   return () => {
     clearTimeout(gathering)
@@ -107,7 +130,7 @@ export function useReadingStream(site: string | undefined): boolean {
   useEffect(() => (site ? listen(site, setLive) : undefined), [site])
   useEffect(() => {
     if (live || !site) return undefined
-    const timer = setInterval(() => refresh(queryClient, site, [ALL]), POLL_MS)
+    const timer = setInterval(() => refresh(queryClient, site, EVERY_PAGE, [ALL]), POLL_MS)
     return () => clearInterval(timer)
   }, [live, site])
   return live

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Commodity } from '@/api/types'
 import { percent, withUnit } from '@/format/amount'
+import { isMarked, isWorkedOut, type QualityPart } from '@/format/quality'
 import { usePlace, type Place } from '@/format/site'
 import { commodityColour, usePalette, type Palette } from '@/theme/palette'
 import classes from './charts.module.css'
@@ -15,19 +16,22 @@ export interface Bar {
   name: string
   /** Exact decimal; null when nothing is known: drawn hatched, never as zero. */
   amount: string | null
-  /** The part of the amount that no meter measured. */
-  workedOut: number
+  /** What the amount is made of, by quality. */
+  parts: QualityPart[]
   coverage: number
-  /** Not over yet: nothing is hatched for what is still to come. */
-  pending?: boolean
+  /** Only a period that is over can lack something: nothing is hatched for what is to come or before a meter was there. */
+  state: 'over' | 'running' | 'unmetered'
 }
+
+/** What to say of a period without a number. */
+export const lackingWord = { over: 'chart.noReadings', running: 'chart.notDue', unmetered: 'chart.unmetered' } as const
 
 interface Look {
   palette: Palette
   colour: string
   unit: string
   place: Place
-  words: { missing: string; covered: (share: string) => string; notDue: string }
+  words: { lacking: (state: Bar['state']) => string; covered: (share: string) => string; quality: (key: string) => string }
 }
 
 const hatchOf = (colour: string) => ({
@@ -36,13 +40,25 @@ const hatchOf = (colour: string) => ({
 
 const isPartial = (bar: Bar) => bar.amount !== null && bar.coverage < 0.9995
 
+/** The part that no meter measured, for drawing only. */
+const workedOut = (bar: Bar) =>
+  bar.parts.reduce((total, part) => (isWorkedOut(part.key) ? total + Number(part.amount) : total), 0)
+
+/** A diamond where a value is doubted, else a triangle where one was edited, as over the intervals. */
+function markOf({ parts }: Bar): string {
+  const marked = parts.filter((part) => isMarked(part.key)).map((part) => part.key)
+  return marked.includes('suspect') ? '◆' : marked.length > 0 ? '▼' : ''
+}
+
 function tip(bar: Bar | undefined, { unit, place, words }: Look): string {
   if (!bar) return ''
-  const text = bar.amount === null
-    ? (bar.pending ? words.notDue : words.missing)
-    : withUnit(bar.amount, unit, place.locale, 2)
-  const cover = bar.amount !== null && isPartial(bar) ? `<br>${words.covered(percent(bar.coverage, place.locale))}` : ''
-  return `${bar.name}<br><b>${text}</b>${cover}`
+  if (bar.amount === null) return `${bar.name}<br><b>${words.lacking(bar.state)}</b>`
+  const amount = (value: string) => withUnit(value, unit, place.locale, 2)
+  const made = bar.parts.length > 1
+    ? bar.parts.map((part) => `${words.quality(part.key)}: ${amount(part.amount)}`)
+    : bar.parts.map((part) => words.quality(part.key))
+  const cover = isPartial(bar) ? [words.covered(percent(bar.coverage, place.locale))] : []
+  return [bar.name, `<b>${amount(bar.amount)}</b>`, ...made, ...cover].join('<br>')
 }
 
 function optionsOf(bars: Bar[], look: Look, label: string): EChartsCoreOption {
@@ -71,21 +87,29 @@ function optionsOf(bars: Bar[], look: Look, label: string): EChartsCoreOption {
       {
         type: 'bar', stack: 'amount', barMaxWidth: 34, barCategoryGap: '22%',
         data: bars.map((bar) => ({
-          value: bar.amount === null ? null : Number(bar.amount) - bar.workedOut,
-          itemStyle: { color: colour, ...(isPartial(bar) && !bar.pending ? partial : {}) },
+          value: bar.amount === null ? null : Number(bar.amount) - workedOut(bar),
+          itemStyle: { color: colour, ...(isPartial(bar) && bar.state === 'over' ? partial : {}) },
         })),
       },
       {
         type: 'bar', stack: 'amount', barMaxWidth: 34,
         data: bars.map((bar) => ({
-          value: bar.amount === null || bar.workedOut <= 0 ? null : bar.workedOut,
+          value: bar.amount === null || workedOut(bar) <= 0 ? null : workedOut(bar),
           itemStyle: { color: `${colour}33`, borderColor: colour, borderType: 'dashed', borderWidth: 1.4 },
         })),
       },
       {
+        type: 'bar', stack: 'amount', barMaxWidth: 34, emphasis: { disabled: true },
+        label: { show: true, position: 'top', distance: 4, color: palette.attention, fontSize: 12 },
+        data: bars.map((bar) => {
+          const mark = bar.amount === null ? '' : markOf(bar)
+          return { value: mark ? 0 : null, label: { formatter: mark } }
+        }),
+      },
+      {
         type: 'bar', yAxisIndex: 1, barMaxWidth: 34, barGap: '-100%', z: 1, emphasis: { disabled: true },
         data: bars.map((bar) => ({
-          value: bar.amount === null && !bar.pending ? 1 : null,
+          value: bar.amount === null && bar.state === 'over' ? 1 : null,
           itemStyle: { color: 'transparent', decal: hatchOf(palette.hatch) },
         })),
       },
@@ -132,8 +156,9 @@ export function Bars({ bars, unit, commodity, label, onPick }: {
 
   useEffect(() => {
     const words = {
-      missing: t('chart.noReadings'), notDue: t('chart.notDue'),
+      lacking: (state: Bar['state']) => t(lackingWord[state]),
       covered: (share: string) => `${t('chart.covered')}: ${share}`,
+      quality: (key: string) => t(`quality.${key as 'measured'}`, { defaultValue: key }),
     }
     const look = { palette, colour: commodityColour(palette, commodity), unit, place, words }
     chart.current?.setOption(optionsOf(bars, look, label), { notMerge: true })

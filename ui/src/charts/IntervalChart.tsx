@@ -11,7 +11,7 @@ import { clock, dayName, localDay } from '@/format/time'
 import { commodityColour, usePalette } from '@/theme/palette'
 import classes from './charts.module.css'
 import { makePlot, plotData, type Scene } from './plot'
-import { slotAt, type Slot } from './slots'
+import { slotAt, type Metered, type Slot, type SlotState } from './slots'
 
 /** The part of the period in view, in seconds; null for all of it. */
 export type View = [number, number] | null
@@ -35,7 +35,7 @@ interface Hover {
 
 /** Every interval of a period as steps; gaps are hatched, worked-out values dashed, edited ones marked. */
 export function IntervalChart({ intervals, commodity, view, onView, nowS, label }: {
-  intervals: Intervals
+  intervals: Metered
   commodity: Commodity
   view: View
   onView: (view: View) => void
@@ -83,7 +83,7 @@ export function IntervalChart({ intervals, commodity, view, onView, nowS, label 
 }
 
 function usePlot({ intervals, commodity, view, onView, nowS, place }: {
-  intervals: Intervals
+  intervals: Metered
   commodity: Commodity
   view: View
   onView: (view: View) => void
@@ -145,12 +145,16 @@ function hoverOf(plot: uPlot, { intervals, nowS }: Scene): Hover | null {
   return { slot: slotAt(intervals, index, nowS), left: left + offset, flip: left > plot.over.clientWidth / 2 }
 }
 
+const lacking: Record<Exclude<SlotState, 'value'>, 'chart.missing' | 'chart.notDue' | 'chart.unmetered'> = {
+  missing: 'chart.missing', not_due: 'chart.notDue', unmetered: 'chart.unmetered',
+}
+
 function Tip({ hover: { slot, left, flip }, intervals, place }: { hover: Hover; intervals: Intervals; place: Place }) {
   const { t } = useTranslation()
   return (
     <div className={classes.tip} data-flip={flip} style={{ left }} aria-hidden="true">
       <span className="quiet">{slotSpan(slot, place)}</span>
-      <b>{slot.value === null ? (slot.state === 'missing' ? t('chart.missing') : t('chart.notDue')) : `${scaled(slot.value, intervals.scaler)} ${intervals.unit}`}</b>
+      <b>{slot.state !== 'value' || slot.value === null ? t(lacking[slot.state as 'missing']) : `${scaled(slot.value, intervals.scaler)} ${intervals.unit}`}</b>
       {slot.value !== null && <span>{t(`quality.${slot.quality as 'measured'}`)}</span>}
     </div>
   )

@@ -4,13 +4,13 @@ import { scaled } from '@/format/amount'
 import { usePlace } from '@/format/site'
 import classes from './charts.module.css'
 import { slotSpan, type View } from './IntervalChart'
-import { slotAt, type Slot } from './slots'
+import { isDue, slotAt, type Metered, type Slot } from './slots'
 
 const MOST_ROWS = 400
 
 /** The intervals in view as a table: the chart's equal for those who cannot or do not want to see it. */
 export function IntervalTable({ intervals, view, nowS, caption }: {
-  intervals: Intervals
+  intervals: Metered
   view: View
   nowS: number
   caption: string
@@ -18,7 +18,7 @@ export function IntervalTable({ intervals, view, nowS, caption }: {
   const { t } = useTranslation()
   const slots = intervals.values
     .map((_, index) => slotAt(intervals, index, nowS))
-    .filter((slot) => slot.state !== 'not_due' && (!view || (slot.end > view[0] && slot.start < view[1])))
+    .filter((slot) => isDue(slot) && (!view || (slot.end > view[0] && slot.start < view[1])))
   const shown = slots.slice(-MOST_ROWS).toReversed()
   return (
     <>

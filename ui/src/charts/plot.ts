@@ -5,11 +5,11 @@ import type { Place } from '@/format/site'
 import { qualityKey } from '@/format/quality'
 import type { Palette } from '@/theme/palette'
 import { hatch } from './hatch'
-import { curvesOf, gapsOf, marksOf } from './slots'
+import { curvesOf, gapsOf, marksOf, type Metered } from './slots'
 
 /** What the plot shows just now; the plot asks for it at every drawing. */
 export interface Scene {
-  intervals: Intervals
+  intervals: Metered
   nowS: number
 }
 

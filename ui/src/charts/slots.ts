@@ -1,8 +1,18 @@
 import type { Intervals } from '@/api/types'
 import { isMarked, isWorkedOut, qualityKey } from '@/format/quality'
 
-/** What a slot of an interval chart is: it has a value, it lacks one, or none is due yet. */
-export type SlotState = 'value' | 'missing' | 'not_due'
+/** What a slot of an interval chart is: it has a value, it lacks one, none is due yet, or no meter was there. */
+export type SlotState = 'value' | 'missing' | 'not_due' | 'unmetered'
+
+/** Interval readings, and from when to when (seconds) a meter was there to send them. */
+export type Metered = Intervals & { metered: readonly [number, number] }
+
+/** Adds to readings when the meters of their service point were there: from the first one's beginning to the last end. */
+export function withMeters(intervals: Intervals, meters: { from: string; to: string | null }[]): Metered {
+  const seconds = (at: string | null) => (at === null ? Infinity : Date.parse(at) / 1000)
+  const first = Math.min(...meters.map((meter) => seconds(meter.from)))
+  return { ...intervals, metered: [first, Math.max(first, ...meters.map((meter) => seconds(meter.to)))] }
+}
 
 export interface Slot {
   index: number
@@ -30,14 +40,23 @@ export interface Curves {
 /** Readings arrive some time after their interval: only later than this are they called missing. */
 const GRACE_INTERVALS = 2
 
-const dueUntil = (intervals: Intervals, nowS: number) => nowS - GRACE_INTERVALS * intervals.interval_s
+const dueUntil = (intervals: Metered, nowS: number) => nowS - GRACE_INTERVALS * intervals.interval_s
 
-export function slotAt(intervals: Intervals, index: number, nowS: number): Slot {
+/** Whether a slot has a value or should have one. */
+export const isDue = ({ state }: Slot) => state === 'value' || state === 'missing'
+
+function stateOf(intervals: Metered, start: number, end: number, nowS: number): SlotState {
+  const [first, last] = intervals.metered
+  if (start < first || start >= last) return 'unmetered'
+  return end <= dueUntil(intervals, nowS) ? 'missing' : 'not_due'
+}
+
+export function slotAt(intervals: Metered, index: number, nowS: number): Slot {
   const start = intervals.start_s + index * intervals.interval_s
   const end = start + intervals.interval_s
   const value = intervals.values[index] ?? null
   const quality = qualityKey(intervals.quality[index] ?? 0)
-  const state = value !== null ? 'value' : end <= dueUntil(intervals, nowS) ? 'missing' : 'not_due'
+  const state = value !== null ? 'value' : stateOf(intervals, start, end, nowS)
   return { index, start, end, state, value, quality }
 }
 
@@ -55,7 +74,7 @@ export function curvesOf(intervals: Intervals): Curves {
   return { times, measured, workedOut }
 }
 
-export function gapsOf(intervals: Intervals, nowS: number): Gap[] {
+export function gapsOf(intervals: Metered, nowS: number): Gap[] {
   const gaps: Gap[] = []
   intervals.values.forEach((_, index) => {
     const { state, start, end } = slotAt(intervals, index, nowS)
@@ -76,7 +95,7 @@ export const marksOf = (intervals: Intervals): number[] =>
   intervals.quality.flatMap((code, index) => (isMarked(qualityKey(code)) ? [index] : []))
 
 /** The quality words that occur, for the legend. */
-export function qualitiesOf(intervals: Intervals, nowS: number): string[] {
+export function qualitiesOf(intervals: Metered, nowS: number): string[] {
   const found = new Set<string>()
   intervals.values.forEach((value, index) => {
     if (value !== null) found.add(qualityKey(intervals.quality[index] ?? 0))

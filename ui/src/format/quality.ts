@@ -12,6 +12,23 @@ export const qualityKey = (code: number) => words[code] ?? 'suspect'
 /** The key of a word the server wrote ("self-read" or "self_read"). */
 export const wordKey = (word: string) => word.replaceAll('-', '_')
 
+/** The order in which qualities are named wherever they stand side by side. */
+export const qualityOrder = ['measured', 'estimated', 'substituted', 'self_read', 'edited', 'suspect', 'missing']
+
+/** One quality's part of a total. */
+export interface QualityPart {
+  key: string
+  amount: string
+  slots: number
+}
+
+/** What a total is made of, in the usual order; what is missing has no amount and is no part. */
+export const partsOf = (quality: Record<string, { amount: string; slots: number }>): QualityPart[] =>
+  Object.entries(quality)
+    .map(([word, part]) => ({ key: wordKey(word), ...part }))
+    .filter((part) => part.key !== 'missing' && part.slots > 0)
+    .toSorted((a, b) => qualityOrder.indexOf(a.key) - qualityOrder.indexOf(b.key))
+
 /** Values that no meter measured are drawn dashed. */
 export const isWorkedOut = (key: string) => key === 'estimated' || key === 'substituted' || key === 'self_read'
 

@@ -1,17 +1,10 @@
 """The command ``demeter``: noun, verb; every command has ``--json`` where it prints data."""
 
-from demeter.app.cli import (  # importing them registers their commands
-    data,
-    discover,
-    events,
-    exchange,
-    meter,
-    serving,
-    simulate,
-)
+# Importing them registers their commands on the root.
+from demeter.app.cli import data, discover, events, exchange, importing, meter, serving, simulate
 from demeter.app.cli.root import app
 
-__all__ = ["app", "data", "discover", "events", "exchange", "main", "meter", "serving", "simulate"]
+__all__ = ["app", "data", "discover", "events", "exchange", "importing", "main", "meter", "serving", "simulate"]
 
 
 def main() -> None:

@@ -13,14 +13,15 @@ import typer
 
 from demeter import estate, headend, identity, metering
 from demeter.app.cli import output
-from demeter.app.cli.explanation import explanation_text
+from demeter.app.cli.explanation import explanation_document, explanation_text, require_day
 from demeter.app.cli.root import app
 from demeter.app.proof import keys_of_meters
-from demeter.app.wiring import Wiring, opened
+from demeter.app.wiring import Wiring, opened, writing
 from demeter.kernel import Commodity, Conflict, Invalid, NotFound
 from demeter.runtime.database import Scope, UnitOfWork
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
+FIRST_USER = "Begin with: demeter user add --organization NAME --create-organization --email ADDRESS --name NAME"
 site_app = typer.Typer(help="Sites.", no_args_is_help=True)
 meter_app = typer.Typer(help="Meters.", no_args_is_help=True)
 usage_app = typer.Typer(help="Usage statements: the hand-off to billing.", no_args_is_help=True)
@@ -50,29 +51,42 @@ def owners_scope(wiring: Wiring, organization: str = "") -> Scope:
     Raises:
         NotFound: no such organization, or none yet. Conflict: there are several and none is named.
     """
-    return Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
+    return Scope.system(organization_of(wiring, organization), f"cli:{getpass.getuser()}")
 
 
-def _organization(wiring: Wiring, name: str) -> int:
+def organization_of(wiring: Wiring, name: str) -> int:
+    """Return the organization named, or the only one.
+
+    Raises:
+        NotFound: there is none of that name, or none at all.
+        Conflict: there are several and none was named.
+    """
     if name:
         found = identity.organization_named(wiring.database, name)
         if found is None:
-            raise NotFound(f"no organization {name!r}")
+            known = ", ".join(identity.organization_names(wiring.database)) or "none yet"
+            raise NotFound(f"no organization {name!r}", hint=f"Organizations: {known}")
         return found
     ids = wiring.database.organization_ids()
     if len(ids) > 1:
         raise Conflict("there are several organizations", hint="Name one with --organization.")
     if not ids:
-        raise NotFound("there is no organization yet", hint="Try: demeter demo, or demeter user add.")
+        raise NotFound("there is no organization yet", hint=FIRST_USER)
     return ids[0]
 
 
-def _site(work: UnitOfWork, name: str) -> estate.Site:
+def site_of(work: UnitOfWork, name: str) -> estate.Site:
+    """Return the site named, or the only one.
+
+    Raises:
+        NotFound: there is none of that name, or none at all.
+        Invalid: there are several and none was named.
+    """
     if name:
         return estate.site_named(work, name)
     sites = estate.sites(work)
     if not sites:
-        raise NotFound("there is no site yet", hint="Try: demeter demo.")
+        raise NotFound("there is no site yet", hint="Make one: demeter site add --name NAME --zone ZONE")
     if len(sites) > 1:
         known = ", ".join(s.name for s in sites)
         raise Invalid(f"there are {len(sites)} sites", hint=f"Name one with --site: {known}")
@@ -91,6 +105,30 @@ def site_list(context: typer.Context, organization: OrganizationOption = "", as_
         output.print_table("Sites", ("id", "name", "zone"), [(s.id, s.name, s.zone) for s in sites])
 
 
+@site_app.command("add")
+@output.command
+def site_add(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--name")],
+    zone: Annotated[str, typer.Option("--zone", help="IANA time zone, for example Asia/Kolkata.")],
+    currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "INR",
+    locale: Annotated[str, typer.Option("--locale", help="How numbers and dates are written there.")] = "en-IN",
+    organization: OrganizationOption = "",
+    dry_run: output.DryRunFlag = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Make a site: a place with one time zone. Its buildings, units and meters come with `demeter estate import`."""
+    with opened(context.obj) as wiring:
+        scope = Scope.system(organization_of(wiring, organization), f"cli:{getpass.getuser()}")
+        with writing(wiring.database, scope, dry_run=dry_run) as work:
+            site_id = estate.create_site(work, name, zone, currency=currency, locale=locale)
+            work.audit("estate.site_added", f"site:{site_id}", {"name": name, "zone": zone})
+    if as_json:
+        output.print_json({"id": None if dry_run else site_id, "name": name, "zone": zone})
+    else:
+        output.say(f"The site {name} can be made." if dry_run else f"The site {name} is made.")
+
+
 @meter_app.command("list")
 @output.command
 def meter_list(
@@ -101,7 +139,7 @@ def meter_list(
 ) -> None:
     """List a site's meters with when they were last read, and why not."""
     with working(context, organization) as (_, work):
-        place = _site(work, site)
+        place = site_of(work, site)
         known = {meter.id: meter for meter in estate.meters(work, place.id)}
         rows = headend.meter_rows(work, place.id)
     if as_json:
@@ -141,13 +179,13 @@ def usage_export(
         raise Invalid(f"unknown format {file_format!r}", hint="Use --format csv or --format json.")
     first_day = month_first(month)
     with working(context, organization) as (_, work):
-        place = _site(work, site)
+        place = site_of(work, site)
         found = metering.usage(work, place.id, first_day)
     sys.stdout.write((metering.usage_csv if file_format == "csv" else metering.usage_json)(found))
     if found.missing:
-        output.say(f"Partial: {len(found.missing)} service points have no statement of {month}:")
+        output.complain(f"Partial: {len(found.missing)} service points have no statement of {month}:")
         for one in found.missing:
-            output.say(f"  {one.point.label} ({one.point.commodity.value}): {metering.MISSING_WORDS[one.reason]}")
+            output.complain(f"  {one.point.label} ({one.point.commodity.value}): {metering.MISSING_WORDS[one.reason]}")
         raise typer.Exit(output.PARTIAL)
 
 
@@ -166,6 +204,18 @@ def month_first(text: str) -> date:
     return first
 
 
+def day_of(text: str) -> date:
+    """Return a day written YYYY-MM-DD.
+
+    Raises:
+        Invalid: it is not a day.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"{text!r} is not a day", hint="Write it as YYYY-MM-DD, for example 2026-10-15.") from None
+
+
 @app.command()
 @output.command
 def explain(
@@ -173,21 +223,23 @@ def explain(
     unit: Annotated[str, typer.Option("--unit", help="For example A-1204, or a named point such as 'Tower A bulk'.")],
     commodity: Annotated[Commodity, typer.Option("--commodity")],
     month: MonthOption,
+    day: Annotated[str, typer.Option("--day", help="List the intervals of this day too, YYYY-MM-DD.")] = "",
     site: SiteOption = "",
     organization: OrganizationOption = "",
     as_json: output.JsonFlag = False,
 ) -> None:
     """Prove a month's number: walk from it to days, intervals, edits and raw frames, and derive it again from those."""
-    first_day = month_first(month)
+    first_day, shown = month_first(month), day_of(day) if day else None
     with working(context, organization, snapshot=True) as (wiring, work):
-        place = _site(work, site) if site else None
+        place = site_of(work, site) if site else None
         point = estate.service_point_of(work, unit, commodity, place.id if place else None)
         keys = keys_of_meters(wiring.secrets, work)
         explanation = metering.explain(work, point.id, first_day, wiring.decoders(), keys)
+    require_day(explanation, shown)
     if as_json:
-        output.print_json(explanation)
+        output.print_json(explanation_document(explanation))
     else:
-        sys.stdout.write(explanation_text(explanation))
+        sys.stdout.write(explanation_text(explanation, shown))
     if not explanation.matches:
         raise typer.Exit(output.PARTIAL if explanation.state is metering.ProofState.WAITING else 1)
 
@@ -200,14 +252,39 @@ def user_add(
     name: Annotated[str, typer.Option("--name")],
     role: Annotated[str, typer.Option("--role")] = "organization_administrator",
     organization: OrganizationOption = "",
+    create_organization: Annotated[
+        bool, typer.Option("--create-organization", help="Make the organization named, which must not be there yet.")
+    ] = False,
+    dry_run: output.DryRunFlag = False,
+    as_json: output.JsonFlag = False,
 ) -> None:
-    """Add somebody who may sign in; prints a one-time password. Creates the organization named if there is none."""
-    with opened(context.obj, create_key=True) as wiring:
-        if organization and identity.organization_named(wiring.database, organization) is None:
-            identity.create_organization(wiring.database, organization)
-        scope = Scope.system(_organization(wiring, organization), f"cli:{getpass.getuser()}")
-        password = identity.new_password()
-        with wiring.database.unit_of_work(scope) as work:
-            identity.create_user(work, email, name, role, password)
-    output.say(f"{name} may sign in as {email}. One-time password:")
-    typer.echo(password)
+    """Add somebody who may sign in; prints a one-time password."""
+    with opened(context.obj) as wiring:
+        owner = 0  # not made yet
+        if create_organization:
+            _require_new(wiring, organization)
+        else:
+            owner = organization_of(wiring, organization)
+        identity.check_account(wiring.database, email, name, role)
+        password = None if dry_run else identity.new_password()
+        if password is not None:
+            owner = owner or identity.create_organization(wiring.database, organization)
+            with wiring.database.unit_of_work(Scope.system(owner, f"cli:{getpass.getuser()}")) as work:
+                identity.create_user(work, email, name, role, password)
+    if as_json:
+        output.print_json({"email": email, "name": name, "role": role, "password": password})
+    elif password is None:
+        output.say(f"{name} can be added as {email}.")
+    else:
+        output.say(f"{name} may sign in as {email}. One-time password:")
+        typer.echo(password)
+
+
+def _require_new(wiring: Wiring, organization: str) -> None:
+    """Refuse to make an organization that has no name or is there."""
+    if not organization:
+        raise Invalid("--create-organization makes the organization named", hint="Name it with --organization.")
+    if identity.organization_named(wiring.database, organization) is not None:
+        raise Conflict(
+            f"there is already an organization {organization!r}", hint="Leave --create-organization out to use it."
+        )

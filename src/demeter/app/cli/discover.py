@@ -59,7 +59,7 @@ def discover(
             place = place_at(where, protocol, key_file, option or ())
         else:
             with wiring.database.unit_of_work(scope) as work:
-                meter_id = estate.meter_named(work, where).id
+                meter_id = estate.meter_with_serial(work, where).id
                 place = headend.place_of(work, wiring.secrets, meter_id)
         found = asyncio.run(look(wiring, place))
         if save and meter_id is not None:
@@ -145,6 +145,9 @@ def show(found: MeterDiscovery, *, every: bool) -> None:
         if table.taken:
             typer.echo(f"Readings from {table.role}: {'; '.join(table.taken)}")
     listed = found.objects if every else found.unknown
+    if not listed:
+        typer.echo(f"All of its {len(found.objects)} objects are known; --objects lists them.")
+        return
     count = f"{len(found.objects)} objects"
     title = count if every else f"{len(found.unknown)} of {count} are not known; they stay readable as data"
     rights = ("name", "class", "what", "kind", "read", "write", "invoke")

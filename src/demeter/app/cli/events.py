@@ -44,7 +44,7 @@ def events(
     """List what a meter noted itself, newest first: outages, tampering, switching, settings changed."""
     span = Span(since or FIRST, until or LAST) if since or until else None
     with working(context, organization) as (_, work):
-        known = estate.meter_named(work, meter)
+        known = estate.meter_with_serial(work, meter)
         found = headend.meter_events(work, known.id, wanted=EventFilter(span, group, open=only_open, limit=limit))
         zone = _zone(work, known)
     if as_json:

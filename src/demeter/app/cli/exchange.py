@@ -40,7 +40,7 @@ def meter_exchange(
     ] = "",
     site: data.SiteOption = "",
     organization: data.OrganizationOption = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, change nothing.")] = False,
+    dry_run: output.DryRunFlag = False,
     as_json: output.JsonFlag = False,
 ) -> None:
     """Enter that a meter was exchanged; the months since then are computed anew, published ones get a revision."""

@@ -17,13 +17,14 @@ from demeter.app.cli import output
 from demeter.app.cli.data import OrganizationOption, meter_app, owners_scope, working
 from demeter.app.wiring import Wiring, opened
 from demeter.headend import Command, CommandState, Order
-from demeter.kernel import Invalid
+from demeter.kernel import Invalid, NotFound
 from demeter.runtime.database import Scope, UnitOfWork
 from demeter.sdk import OperationKind
 
 FAILED, UNREACHED = 1, 6
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 GRACE_S = 5
+MOST_METERS = 2**31
 WARNINGS = {
     OperationKind.DISCONNECT: "The supply behind this meter will be cut.",
     OperationKind.CONNECT: "The supply behind this meter will be live, whoever is working on it.",
@@ -96,7 +97,7 @@ def operate(
     with opened(context.obj) as wiring:
         scope = owners_scope(wiring, manner.organization)
         with wiring.database.unit_of_work(scope) as work:
-            known = estate.meter_named(work, meter)
+            known = _meter(work, meter)
             place = _place(work, known)
         if manner.dry_run:
             _show_dry_run(known, place, order, as_json=manner.as_json)
@@ -110,6 +111,16 @@ def operate(
     _show(asked, known.serial, as_json=manner.as_json)
     if manner.wait:
         _exit_as(asked)
+
+
+def _meter(work: UnitOfWork, name: str) -> estate.Meter:
+    """Return the meter with this serial, or else this number."""
+    try:
+        return estate.meter_with_serial(work, name)
+    except NotFound:
+        if not name.isdecimal() or int(name) >= MOST_METERS:
+            raise
+        return estate.meter(work, int(name))
 
 
 def _place(work: UnitOfWork, meter: estate.Meter) -> str:
@@ -280,7 +291,7 @@ def commands(
 ) -> None:
     """List what a meter was told, newest first, and what became of it."""
     with working(context, organization) as (_, work):
-        known = estate.meter_named(work, meter)
+        known = _meter(work, meter)
         found = headend.commands(work, known.id, limit)
         now = work.now()
     if as_json:

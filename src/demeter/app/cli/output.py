@@ -1,21 +1,29 @@
 """How commands speak: data to stdout, messages to stderr, documented exit codes.
 
-Exit codes: 0 ok · 1 failure (doctor: a line says fail; explain: something does not match) · 2 usage · 3 not found ·
-4 not allowed · 5 conflict or invalid (also: it runs already, its port is taken) · 6 unreachable ·
-7 partial (usage export: statements are missing; explain: readings are not worked in yet) · 130 interrupted.
+Every command takes ``--quiet``, ``--verbose`` and ``--no-color``; those that print data take ``--json`` (one document;
+decimals are strings, instants ISO 8601), those that write take ``--dry-run``, and those that ask before they change
+what is there take ``--yes``.
+
+Exit codes: 0 ok · 1 failure (doctor: a line says fail; explain: something does not match; a question was answered no) ·
+2 usage · 3 not found · 4 not allowed · 5 conflict or invalid (also: it runs already, its port is taken) ·
+6 unreachable · 7 partial (usage export: statements are missing; explain: readings are not worked in yet) ·
+130 interrupted.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import wraps
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar, cast
 
 import psycopg
 import sqlalchemy.exc
@@ -25,6 +33,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from demeter.kernel import Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
+from demeter.runtime import logging
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 3),
@@ -38,12 +47,34 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (OSError, 1),
 )
 PARTIAL = 7
+NO = 1
 P = ParamSpec("P")
 R = TypeVar("R")
+MANNERS = {
+    "quiet": "Say nothing but errors and what was asked for.",
+    "verbose": "Log everything, and show where an error came from.",
+    "no_color": "No colours (NO_COLOR in the environment does the same).",
+}
+
+
+_asked: ContextVar[frozenset[str]] = ContextVar("asked", default=frozenset())
+
+
+def _behave(asked: frozenset[str], context: typer.Context | None) -> None:
+    """Keep what was asked for before or after the command's name; the root begins anew."""
+    begins = context is not None and context.parent is None
+    _asked.set(asked if begins else _asked.get() | asked)
+    if "verbose" in asked and context is not None and context.obj is not None:  # the root could not know yet
+        logging.configure("debug", as_json=context.obj.log_json)
+
+
+def verbose() -> bool:
+    """Tell whether everything is to be logged."""
+    return "verbose" in _asked.get()
 
 
 def plain(value: object) -> object:
-    """Return ``value`` as JSON-ready data: decimals as strings, instants as ISO 8601."""
+    """Return ``value`` as JSON-ready data: decimals as strings without an exponent, instants as ISO 8601."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -51,7 +82,7 @@ def plain(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return str(value)
+        return format(value, "f")
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     return value
@@ -72,12 +103,34 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(column)
     for row in rows:
         table.add_row(*(("—" if cell is None else escape(str(cell))) for cell in row))
-    Console().print(table)
+    (Console(color_system=None) if "no_color" in _asked.get() else Console()).print(table)
 
 
 def say(message: str) -> None:
-    """Write a message for the person at the keyboard to stderr."""
+    """Write a message for the person at the keyboard to stderr, unless they asked for quiet."""
+    if "quiet" not in _asked.get():
+        complain(message)
+
+
+def complain(message: str) -> None:
+    """Write what went wrong to stderr; quiet or not."""
     sys.stderr.write(message + "\n")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only if the person says so, or said so with ``--yes``; nobody at the keyboard means they did not.
+
+    Raises:
+        Invalid: there is nobody to ask.
+        typer.Exit: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Invalid(f"{question} Nobody is there to answer.", code="not_confirmed", hint="Say so with --yes.")
+    if not typer.confirm(question, err=True):
+        complain("Nothing was changed.")
+        raise typer.Exit(NO)
 
 
 @contextmanager
@@ -88,10 +141,12 @@ def helpful_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except tuple(kind for kind, _ in EXIT_CODES) as error:
-        say(f"Error: {_sentence(error)}")
+        complain(f"Error: {_sentence(error)}")
         hint = getattr(error, "hint", "")
         if hint:
-            say(f"Hint: {hint}")
+            complain(f"Hint: {hint}")
+        if verbose():  # where, without the errors behind it: libpq's repeat what they were given
+            complain("".join(traceback.format_tb(error.__traceback__)))
         raise typer.Exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind))) from None
 
 
@@ -102,14 +157,31 @@ def _sentence(error: Exception) -> str:
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a command so that its errors are helpful."""
+    """Decorate a command so that its errors are helpful and it takes what every command takes."""
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        asked = frozenset(name for name in MANNERS if kwargs.pop(name, False))
         with helpful_errors():
+            _behave(asked, cast("typer.Context | None", kwargs.get("context")))
             return function(*args, **kwargs)
 
+    own = inspect.signature(function, eval_str=True)
+    every = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[bool, typer.Option(f"--{name.replace('_', '-')}", help=what)],
+        )
+        for name, what in MANNERS.items()
+    ]
+    vars(wrapper)["__signature__"] = own.replace(parameters=[*own.parameters.values(), *every])
     return wrapper
 
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything and tell what would happen; change nothing.")
+]
+YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

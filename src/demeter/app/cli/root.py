@@ -10,7 +10,7 @@ import typer
 import demeter
 from demeter.app import doctor as examination
 from demeter.app.cli import output
-from demeter.app.wiring import opened
+from demeter.app.wiring import opened, schema_of
 from demeter.runtime import config, logging
 from demeter.runtime.database import newest_revision, present_revision, upgrade
 
@@ -38,15 +38,18 @@ def common(
     """Read the settings once for every command."""
     flags = {"data_dir": data_dir, "log_level": log_level}
     settings = config.load(flags, file=config_file)
-    logging.configure(settings.log_level, as_json=settings.log_json)
+    logging.configure("debug" if output.verbose() else settings.log_level, as_json=settings.log_json)
     context.obj = settings
 
 
 @app.command()
 @output.command
-def version() -> None:
+def version(as_json: output.JsonFlag = False) -> None:
     """Print the version."""
-    typer.echo(f"demeter {demeter.__version__}")
+    if as_json:
+        output.print_json({"version": demeter.__version__})
+    else:
+        typer.echo(f"demeter {demeter.__version__}")
 
 
 @app.command()
@@ -82,9 +85,19 @@ def config_show(
 
 @database_app.command("upgrade")
 @output.command
-def database_upgrade(context: typer.Context) -> None:
-    """Bring the database to this version's schema; running it again changes nothing."""
-    with opened(context.obj, create_key=True) as wiring:
-        before = present_revision(wiring.database)
-        upgrade(wiring.database)
-    output.say(f"The schema was at {before or 'nothing'} and is now at {newest_revision()}.")
+def database_upgrade(
+    context: typer.Context, dry_run: output.DryRunFlag = False, as_json: output.JsonFlag = False
+) -> None:
+    """Set up what is not there yet and bring the database to this version's schema; again, it changes nothing."""
+    newest = newest_revision()
+    if dry_run:
+        before = schema_of(context.obj)
+    else:
+        with opened(context.obj, setting_up=True) as wiring:
+            before = present_revision(wiring.database)
+            upgrade(wiring.database)
+    if as_json:
+        output.print_json({"before": before, "after": newest, "changed": before != newest and not dry_run})
+    else:
+        would = "would be brought to" if dry_run else "is now at"
+        output.say(f"The schema {'is' if dry_run else 'was'} at {before or 'nothing'} and {would} {newest}.")

@@ -108,3 +108,5 @@ def _secrets(meter: MeterConfig) -> Iterator[tuple[str, bytes]]:
     yield "encryption_key", bytes.fromhex(meter.encryption_key)
     yield "authentication_key", bytes.fromhex(meter.authentication_key)
     yield "password", meter.password.encode()
+    if meter.security.master_key:
+        yield "master_key", bytes.fromhex(meter.security.master_key)

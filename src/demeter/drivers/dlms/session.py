@@ -74,6 +74,9 @@ BITS_AN_OCTET = 10
 ANSWER_S = 30
 """On a serial line an answer takes at most about so many seconds: another session may wait for the line."""
 
+LONGEST_PERIOD_S = 31 * DAY_S
+"""A month: no table is filled less often."""
+
 BUFFER, CAPTURES, PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
 """Attributes of a profile generic (IC 7)."""
 
@@ -277,7 +280,7 @@ class DlmsSession:
             scalers: Scalers = {}
             if scaler_row is not None and scaler_columns is not None:
                 scalers = scalers_of(scaler_row, scaler_columns)
-            table = Table(profile, obis, captures_of(columns), scalers, int(axdr.decode_all(period).value))
+            table = Table(profile, obis, captures_of(columns), scalers, _period_s(period))
         return await self._complete(table, doing)
 
     async def _complete(self, table: Table, doing: str) -> Table:
@@ -374,6 +377,14 @@ def _unless_missing(answer: bytes | Refused) -> bytes | None:
     if answer.result in (DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_UNAVAILABLE):
         return None
     raise answer
+
+
+def _period_s(value: bytes) -> int:
+    """Return a capture period in seconds (0: not by time)."""
+    period_s = axdr.decode_all(value).value
+    if not isinstance(period_s, int) or not 0 <= period_s <= LONGEST_PERIOD_S:
+        raise Malformed(f"the capture period is said to be {period_s!r}, not 0 to {LONGEST_PERIOD_S} seconds")
+    return period_s
 
 
 def _text(answer: bytes | Refused) -> str:

@@ -50,7 +50,6 @@ from demeter.protocols.dlms.security import (
     Protection,
     Suite,
     SuiteKeys,
-    open_many,
     suite_keys,
 )
 from demeter.protocols.dlms.server import Association, MeterKeys, ObjectModel, Rule, ServerSession, ServerSettings
@@ -117,7 +116,6 @@ __all__ = [
     "open_get_list_response",
     "open_get_response",
     "open_get_values",
-    "open_many",
     "profile_columns",
     "profile_columns_batch",
     "profile_columns_scalar",

@@ -126,7 +126,7 @@ class InitiateRequest:
 
     conformance: Conformance
     max_pdu: int
-    dedicated_key: bytes | None = None
+    dedicated_key: bytes | None = field(default=None, repr=False)
     response_allowed: bool = True
     quality_of_service: int | None = None
     version: int = DLMS_VERSION

@@ -30,7 +30,6 @@ from demeter.protocols.dlms.security import (
     is_ciphered,
     mode_of,
     open_general,
-    open_many,
     plaintext,
     signed_content,
     unprotect,
@@ -102,13 +101,21 @@ def open_get_values(batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]]) -> l
     Returns the attributes' A-XDR octets; an error stands where it happened (blocks: Unsupported). For values over many
     meters hand the result to :func:`demeter.protocols.dlms.profile.profile_columns_batch`.
     """
-    values = open_many(batch)
-    for place, plain in enumerate(values):
-        if not isinstance(plain, bytes):
-            continue
-        whole = len(plain) > 4 and plain[0] == 0xC4 and plain[1] == 1 and plain[3] == 0
-        values[place] = plain[4:] if whole else _no_value(plain)
+    values: list[bytes | DlmsError] = []
+    append = values.append
+    for keys, title, protected in batch:
+        try:
+            plain = plaintext(keys, title, protected)
+        except DlmsError as error:
+            append(error)
+        else:
+            whole = len(plain) > 4 and plain[:2] == _GET_RESPONSE and plain[3] == 0
+            append(plain[4:] if whole else _no_value(plain))
     return values
+
+
+_GET_RESPONSE: Final = b"\xc4\x01"
+"""GET-response-normal; the invoke-id follows, then 0 where a value follows."""
 
 
 def _no_value(plain: bytes) -> DlmsError:

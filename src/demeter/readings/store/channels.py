@@ -98,7 +98,10 @@ def _latest(**row: Any) -> Latest:
 
 @dataclass(slots=True)
 class Newest:
-    """A row of ``channel_latest`` as the writer changes it: UTC epoch seconds and day numbers."""
+    """A row of ``channel_latest`` as the writer changes it: UTC epoch seconds and day numbers.
+
+    ``taken_until`` is the last instant after ``measured_at`` whose reading an edit took away, if there is one.
+    """
 
     site_id: int
     channel_id: int
@@ -109,6 +112,7 @@ class Newest:
     quality: int
     first_day: int | None = None
     last_day: int | None = None
+    taken_until: int | None = None
 
 
 def newest(connection: Connection, found: Sequence[Channel]) -> dict[int, Newest]:
@@ -117,7 +121,8 @@ def newest(connection: Connection, found: Sequence[Channel]) -> dict[int, Newest
     rows = connection.execute(
         "SELECT l.site_id, l.channel_id, l.meter_id, extract(epoch FROM l.measured_at)::bigint,"
         " extract(epoch FROM l.received_at)::bigint, l.value, l.quality,"
-        " l.first_day - date '1970-01-01', l.last_day - date '1970-01-01' FROM readings.channel_latest l"
+        " l.first_day - date '1970-01-01', l.last_day - date '1970-01-01', extract(epoch FROM l.taken_until)::bigint"
+        " FROM readings.channel_latest l"
         " JOIN unnest(%s::int[], %s::int[]) k(site_id, channel_id)"
         " ON l.site_id = k.site_id AND l.channel_id = k.channel_id",
         keys,
@@ -129,13 +134,13 @@ def put_newest(connection: Connection, found: Sequence[Newest]) -> None:
     """Insert or replace ``channel_latest`` rows."""
     connection.execute(
         "INSERT INTO readings.channel_latest AS l (site_id, channel_id, meter_id, measured_at, received_at, value,"
-        " quality, first_day, last_day)"
-        " SELECT s, c, m, to_timestamp(at), to_timestamp(r), v, q, date '1970-01-01' + f, date '1970-01-01' + t"
-        " FROM unnest(%s::int[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[],"
-        " %s::int[], %s::int[]) k(s, c, m, at, r, v, q, f, t)"
+        " quality, first_day, last_day, taken_until)"
+        " SELECT s, c, m, to_timestamp(at), to_timestamp(r), v, q, date '1970-01-01' + f, date '1970-01-01' + t,"
+        " to_timestamp(k) FROM unnest(%s::int[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[],"
+        " %s::smallint[], %s::int[], %s::int[], %s::bigint[]) u(s, c, m, at, r, v, q, f, t, k)"
         " ON CONFLICT (site_id, channel_id) DO UPDATE SET measured_at = excluded.measured_at,"
         " received_at = excluded.received_at, value = excluded.value, quality = excluded.quality,"
-        " first_day = excluded.first_day, last_day = excluded.last_day",
+        " first_day = excluded.first_day, last_day = excluded.last_day, taken_until = excluded.taken_until",
         (
             [n.site_id for n in found],
             [n.channel_id for n in found],
@@ -146,6 +151,7 @@ def put_newest(connection: Connection, found: Sequence[Newest]) -> None:
             [n.quality for n in found],
             [n.first_day for n in found],
             [n.last_day for n in found],
+            [n.taken_until for n in found],
         ),
     )
 
@@ -184,6 +190,15 @@ def count_dirty(connection: Connection) -> int:
     row = connection.execute("SELECT count(*) FROM readings.dirty").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def dirty_waiting(connection: Connection) -> tuple[int, int]:
+    """Return how many entries wait, and the age of the oldest in seconds."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(marked_at)), 0)::int FROM readings.dirty"
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
 
 
 def is_dirty(connection: Connection, site_id: int, channel_ids: Sequence[int], first: date, last: date) -> bool:

@@ -170,3 +170,14 @@ def log(connection: Connection, site_id: int, channel_id: int, since: datetime, 
     return [
         LogEntry(at, old, new, Quality(before), Quality(after), *rest) for at, old, new, before, after, *rest in rows
     ]
+
+
+def taken_away(connection: Connection, site_id: int, channel_id: int, after_s: int, until_s: int) -> list[int]:
+    """Return the instants (UTC epoch s) after ``after_s`` up to ``until_s`` whose reading an edit took away."""
+    rows = connection.execute(
+        "SELECT at_s FROM (SELECT DISTINCT ON (at) extract(epoch FROM at)::bigint AS at_s, new_value FROM readings.log"
+        " WHERE site_id = %s AND channel_id = %s AND at > to_timestamp(%s) AND at <= to_timestamp(%s)"
+        " AND frame_id IS NULL AND new_quality = %s ORDER BY at, id DESC) ruling WHERE new_value IS NULL",
+        (site_id, channel_id, after_s, until_s, int(Quality.EDITED)),
+    )
+    return [row[0] for row in rows]

@@ -10,6 +10,8 @@ from typing import Any
 
 from demeter.runtime.database.engine import UnitOfWork, audit_hash
 
+FETCH = 2_000  # entries held in memory at a time
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
@@ -39,16 +41,20 @@ def audit_broken_at(work: UnitOfWork) -> int | None:
     Entries taken away from the end leave no mark, and who owns the database can rewrite all that follows a change:
     a copy of the newest hash kept elsewhere tells.
     """
-    previous = b""
-    rows = work.raw.execute(
-        "SELECT id, at, actor, action, subject, detail, hash FROM runtime.audit WHERE organization_id = %s ORDER BY id",
-        (work.scope.organization_id,),
-    )
-    for number, at, actor, action, subject, detail, kept in rows:
-        previous = audit_hash(previous, at.astimezone(UTC), actor, action, subject, detail)
-        if previous != bytes(kept):
-            return int(number)
-    return None
+    previous, last = b"", 0
+    while True:
+        rows = work.raw.execute(
+            "SELECT id, at, actor, action, subject, detail, hash FROM runtime.audit"
+            " WHERE organization_id = %s AND id > %s ORDER BY id LIMIT %s",
+            (work.scope.organization_id, last, FETCH),
+        ).fetchall()
+        for number, at, actor, action, subject, detail, kept in rows:
+            previous = audit_hash(previous, at.astimezone(UTC), actor, action, subject, detail)
+            if previous != bytes(kept):
+                return int(number)
+            last = number
+        if len(rows) < FETCH:
+            return None
 
 
 def _detail(text: str) -> Mapping[str, Any]:

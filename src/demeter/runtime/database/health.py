@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from demeter.runtime.database.engine import Database, Role
@@ -26,12 +27,13 @@ def clock_skew_s(database: Database) -> int:
     return abs(round(skew.total_seconds()))
 
 
-def outbox_waiting(database: Database) -> tuple[int, int]:
-    """Return how many messages wait in the outbox, and the age of the oldest in seconds."""
+def outbox_waiting(database: Database, topics: Sequence[str]) -> tuple[int, int]:
+    """Return how many messages of these topics wait in the outbox, and the age of the oldest in seconds."""
     with database.connect(Role.OWNER) as connection:
         row = connection.execute(
             "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::int"
-            " FROM runtime.outbox WHERE published_at IS NULL"
+            " FROM runtime.outbox WHERE published_at IS NULL AND topic = ANY(%s)",
+            (list(topics),),
         ).fetchone()
     assert row is not None
     return int(row[0]), int(row[1])

@@ -33,6 +33,7 @@ from urllib.parse import quote
 import psycopg
 
 from demeter.kernel import Unavailable
+from demeter.runtime.files import sync_folder
 
 OLDEST_SUPPORTED = 15
 SOCKET_PATH_LIMIT = 90  # the kernel allows 107 bytes including "/.s.PGSQL.5432" and a temporary suffix
@@ -380,6 +381,7 @@ def _write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     Path(file.name).replace(path)
+    sync_folder(path.parent)
 
 
 def _server_user() -> pwd.struct_passwd | None:

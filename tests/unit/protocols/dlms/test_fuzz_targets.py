@@ -1,4 +1,4 @@
-"""50,000 seeded mutants over all parsers of what a meter's line may carry."""
+"""A few seeded mutants for every parser of what a meter's line may carry; tests/fuzz has the many."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import pytest
 
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.dlms_parsers import TARGETS, run_one
-
-SLOW = {"meter": 3_000, "reader": 2_000, "replay": 2_500, "wrapper": 2_500}
-REST = (50_000 - sum(SLOW.values())) // (len(TARGETS) - len(SLOW))
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -19,4 +16,4 @@ def test_every_seed_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutants_are_read_or_refused_typed_and_soon(name: str) -> None:
-    fuzz(name, SLOW.get(name, REST), seed=62056)
+    fuzz(name, 500, seed=62056)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from demeter.protocols.dlms import axdr, data
-from demeter.protocols.dlms.acse import Mechanism
+from demeter.protocols.dlms.acse import Conformance, InitiateRequest, Mechanism
 from demeter.protocols.dlms.client import CipherMode, Client, ClientSettings
 from demeter.protocols.dlms.errors import (
     DataAccessResult,
@@ -232,3 +232,10 @@ def test_the_security_setup_tells_policy_suite_and_titles_and_takes_only_a_stron
         line.run(client.get(64, UTILITY_SETUP, 6))
     assert line.keys.policy is Protection.AUTHENTICATED_ENCRYPTED
     assert SAP in line.session._states
+
+
+def test_no_key_is_shown_where_a_program_shows_its_values() -> None:
+    offer = KeyOffer(KeySet(b"E" * 16, b"A" * 16, Suite.ONE), {KeyId.UNICAST_ENCRYPTION: b"\xaa" * 32})
+    request = InitiateRequest(Conformance(0), 1024, b"\xbb" * 16)
+    assert "xaa" not in repr(offer)
+    assert "xbb" not in repr(request)

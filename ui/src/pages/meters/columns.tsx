@@ -12,7 +12,7 @@ import { ReadNow } from './ReadNow'
 
 const byName = new Intl.Collator('en', { numeric: true })
 
-export function useMeterColumns(): Column<MeterRow>[] {
+export function useMeterColumns(staleAfterH: number): Column<MeterRow>[] {
   const { t } = useTranslation()
   const { zone, locale } = usePlace()
   const word = useCommodityWord()
@@ -32,7 +32,7 @@ export function useMeterColumns(): Column<MeterRow>[] {
       },
       {
         id: 'state', title: t('meters.column.state'),
-        show: (row) => <span title={t(`meters.stateHint.${row.state}`)}><FlagMark code={row.state} word={t(`meters.state.${row.state}`)} /></span>,
+        show: (row) => <span title={t(`meters.stateHint.${row.state}`, { hours: staleAfterH })}><FlagMark code={row.state} word={t(`meters.state.${row.state}`)} /></span>,
         text: (row) => t(`meters.state.${row.state}`),
         order: (a, b) => rank(a.state) - rank(b.state),
       },
@@ -60,7 +60,7 @@ export function useMeterColumns(): Column<MeterRow>[] {
         text: () => '',
       },
     ],
-    [t, zone, locale],
+    [t, zone, locale, staleAfterH],
   )
 }
 

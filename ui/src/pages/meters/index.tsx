@@ -4,7 +4,7 @@ import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { metersQuery } from '@/api/queries'
-import type { MeterRow } from '@/api/types'
+import type { MeterRow, MetersPage } from '@/api/types'
 import { useCommodityWord } from '@/components/Commodity'
 import { rank, ShapeMark } from '@/components/Flag'
 import { Icon } from '@/components/Icon'
@@ -15,6 +15,7 @@ import toolbar from '@/components/Toolbar.module.css'
 import { percent } from '@/format/amount'
 import { usePlace } from '@/format/site'
 import { download } from '@/format/csv'
+import { instant } from '@/format/time'
 import { MeterHead, useMeterColumns } from './columns'
 
 interface MeterFilters {
@@ -48,28 +49,29 @@ export function MetersPage() {
   const { t } = useTranslation()
   const set: Change = (change) => void navigate({ search: (previous) => ({ ...previous, ...change }), replace: true, resetScroll: false })
   return (
-    <Page title={t('meters.title')} sentence={data && data.length > 0 && <MetersSentence meters={data} />}>
+    <Page title={t('meters.title')} sentence={data && data.meters.length > 0 && <MetersSentence page={data} />}>
       {error && !data ? <Problem error={error} retry={() => void refetch()} /> : null}
       {!data && !error ? <Waiting rows={10} /> : null}
-      {data && <Content meters={data} filters={search} sort={search.sort ?? ''} set={set} />}
+      {data && <Content page={data} filters={search} sort={search.sort ?? ''} set={set} />}
     </Page>
   )
 }
 
 /** "302 of 304 meters are live; 1 is late, 1 has been silent for more than a day." */
-function MetersSentence({ meters }: { meters: MeterRow[] }) {
+function MetersSentence({ page: { meters, stale_after_h: hours } }: { page: MetersPage }) {
   const { t } = useTranslation()
   const wrong = (['stale', 'late', 'never'] as const).flatMap((state) => {
     const count = countOf(meters, state)
-    return count > 0 ? [t(`meters.${state}`, { count })] : []
+    return count > 0 ? [t(`meters.${state}`, { count, hours })] : []
   })
   const opening = t('meters.allLive', { live: countOf(meters, 'live'), count: meters.length })
   return <><b>{opening}</b>{wrong.length > 0 ? `; ${wrong.join(', ')}` : ''}.</>
 }
 
-function Content({ meters, filters, sort, set }: { meters: MeterRow[]; filters: MeterFilters; sort: string; set: Change }) {
+function Content({ page, filters, sort, set }: { page: MetersPage; filters: MeterFilters; sort: string; set: Change }) {
   const { t } = useTranslation()
-  const columns = useMeterColumns()
+  const { meters } = page
+  const columns = useMeterColumns(page.stale_after_h)
   const { q, state, commodity } = filters
   const ordered = useMemo(() => inOrder(meters), [meters])
   const rows = useMemo(() => ordered.filter((row) => matches(row, { q, state, commodity })), [ordered, q, state, commodity])
@@ -77,7 +79,7 @@ function Content({ meters, filters, sort, set }: { meters: MeterRow[]; filters: 
   const save = () => download('meters.csv', sheetCsv(rows, columns, sort))
   return (
     <>
-      <MeterTiles meters={meters} state={state} onState={(to) => set({ state: to })} />
+      <MeterTiles page={page} state={state} onState={(to) => set({ state: to })} />
       <Filters meters={meters} filters={filters} set={set} shown={rows.length} save={save} />
       {rows.length === 0
         ? <Empty title={t('table.noMatch')} hint={t('table.noMatchHint')} />
@@ -91,13 +93,13 @@ function Content({ meters, filters, sort, set }: { meters: MeterRow[]; filters: 
   )
 }
 
-function MeterTiles({ meters, state, onState }: {
-  meters: MeterRow[]
+function MeterTiles({ page: { meters, counted_from: since, stale_after_h: hours }, state, onState }: {
+  page: MetersPage
   state: string | undefined
   onState: (state: string | undefined) => void
 }) {
   const { t } = useTranslation()
-  const { locale } = usePlace()
+  const { zone, locale } = usePlace()
   const due = meters.reduce((total, meter) => total + meter.reads_due, 0)
   const received = meters.reduce((total, meter) => total + meter.reads_received, 0)
   const digits = (count: number) => new Intl.NumberFormat(locale).format(count)
@@ -105,7 +107,7 @@ function MeterTiles({ meters, state, onState }: {
     const count = countOf(meters, name)
     return (
       <Tile
-        label={t(`meters.tile.${name}`)} mark={<ShapeMark shape={shape} />} value={count || t('units.tile.none')}
+        label={t(`meters.tile.${name}`, { hours })} mark={<ShapeMark shape={shape} />} value={count || t('units.tile.none')}
         tone={count > 0 ? 'attention' : 'calm'} pressed={state === name}
         onClick={count > 0 || state === name ? () => onState(state === name ? undefined : name) : undefined}
       />
@@ -113,7 +115,7 @@ function MeterTiles({ meters, state, onState }: {
   }
   return (
     <Tiles>
-      <Tile label={t('meters.tile.reads')} value={due ? percent(received / due, locale) : '—'} note={t('meters.of', { received: digits(received), due: digits(due) })} share={due ? Math.min(1, received / due) : 0} />
+      <Tile label={t('meters.tile.reads')} value={due ? percent(received / due, locale) : '—'} note={t('meters.tile.readsNote', { received: digits(received), due: digits(due), since: instant(since, zone, locale) })} share={due ? Math.min(1, received / due) : 0} />
       <Tile label={t('meters.tile.live')} mark={<ShapeMark shape="dot" />} value={countOf(meters, 'live')} />
       {filter('late', 'clock')}
       {filter('stale', 'broken')}

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { intervalsQuery } from '@/api/queries'
 import type { ExplainedDay, ExplainedFrame, Explanation, ServicePointPage } from '@/api/types'
 import { SlotTable } from '@/charts/IntervalTable'
-import { slotAt } from '@/charts/slots'
+import { isDue, slotAt, withMeters } from '@/charts/slots'
 import { ShapeMark } from '@/components/Flag'
 import { Problem, Waiting } from '@/components/Page'
 import { useNow, usePlace } from '@/format/site'
@@ -50,9 +50,10 @@ function DayDetail({ day, frames, point }: { day: string; frames: ExplainedFrame
   const { locale } = usePlace()
   const nowS = useNow(60_000) / 1000
   const [start, end] = daySpan(day, point.service_point.zone)
-  const { data, error, refetch } = useQuery(intervalsQuery(point.service_point.id, start.toISOString(), end.toISOString()))
+  const { data: given, error, refetch } = useQuery(intervalsQuery(point.service_point.id, start.toISOString(), end.toISOString()))
+  const data = given && withMeters(given, point.meters)
   const mine = frames.filter((frame) => covers(frame, start, end))
-  const slots = data?.values.map((_, index) => slotAt(data, index, nowS)).filter((slot) => slot.state !== 'not_due')
+  const slots = data?.values.map((_, index) => slotAt(data, index, nowS)).filter(isDue)
   return (
     <div className={classes.detail}>
       {error && !data ? <Problem error={error} title={t('error.chart')} retry={() => void refetch()} /> : null}

@@ -52,6 +52,8 @@ export function Frames({ frames }: { frames: ExplainedFrame[] }) {
   )
 }
 
+const own = (value: string | null, unit: string) => (value === null ? '—' : `${value}\u00a0${unit}`)
+
 export function Edits({ edits }: { edits: Explanation['edits'] }) {
   const { t } = useTranslation()
   const { zone, locale } = usePlace()
@@ -68,8 +70,8 @@ export function Edits({ edits }: { edits: Explanation['edits'] }) {
             {edits.map((edit, index) => (
               <tr key={index}>
                 <td>{instant(edit.at, zone, locale)}</td>
-                <td>{edit.old ?? '—'} <span className="quiet">({edit.old_quality})</span></td>
-                <td>{edit.new ?? '—'} <span className="quiet">({edit.new_quality})</span></td>
+                <td>{own(edit.old, edit.unit)} <span className="quiet">({edit.old_quality})</span></td>
+                <td>{own(edit.new, edit.unit)} <span className="quiet">({edit.new_quality})</span></td>
                 <td>{edit.who}</td>
                 <td>{edit.why}</td>
                 <td>{instant(edit.logged_at, zone, locale)}</td>

@@ -61,14 +61,16 @@ function Content({ proof, point }: { proof: Explanation; point: ServicePointPage
   )
 }
 
+const shapes = { matches: 'check', waiting: 'clock', differs: 'diamond' } as const
+
 function Verdict({ proof }: { proof: Explanation }) {
   const { t } = useTranslation()
   const amount = (value: string | null) => (value === null ? '—' : `${value} ${proof.unit}`)
   return (
-    <section className={classes.verdict} data-matches={proof.matches}>
+    <section className={classes.verdict} data-state={proof.state}>
       <p className={classes.finding}>
-        <ShapeMark shape={proof.matches ? 'check' : 'diamond'} size={22} />
-        {proof.matches ? t('proof.matches') : t('proof.differs')}
+        <ShapeMark shape={shapes[proof.state]} size={22} />
+        {t(`proof.${proof.state}`)}
       </p>
       <dl className={classes.pair}>
         <div><dt>{t('proof.stated')}</dt><dd>{amount(proof.consumption)}</dd></div>

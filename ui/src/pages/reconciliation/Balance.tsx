@@ -45,6 +45,11 @@ export function Balance({ row }: { row: ReconciliationRow }) {
         <p className="small">{t('reconciliation.bySelfRead', { amount: amount(row.by_self_read), points: row.self_read_points.join(', ') })}</p>
       )}
       {row.excluded.length > 0 && <p className="small"><b>{t('reconciliation.excluded')}:</b> {row.excluded.join('; ')}</p>}
+      {row.common_gaps.length > 0 && (
+        <p className="small" data-testid="common-gaps">
+          <b>{t(row.shares.length > 0 ? 'reconciliation.sharesLack' : 'reconciliation.noShares')}:</b> {row.common_gaps.join('; ')}
+        </p>
+      )}
       {row.shares.length > 0 && <Shares row={row} />}
     </section>
   )
@@ -70,7 +75,7 @@ function Shares({ row }: { row: ReconciliationRow }) {
   return (
     <details className={classes.shares}>
       <summary>{title}{row.shared_by && `, ${t(`reconciliation.sharedBy.${row.shared_by as 'area'}`, { defaultValue: row.shared_by })}`}</summary>
-      <p className="quiet small">{t('reconciliation.sharesNote')}</p>
+      <p className="quiet small">{t(row.common_gaps.length > 0 ? 'reconciliation.sharesPart' : 'reconciliation.sharesNote')}</p>
       <div className={charts.scroll} tabIndex={0} role="region" aria-label={title}>
         <table className={charts.figures}>
           <caption className="sr-only">{title}</caption>

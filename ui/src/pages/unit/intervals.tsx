@@ -1,14 +1,14 @@
 import { Button } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { intervalsQuery } from '@/api/queries'
-import type { Intervals, ServicePointPage } from '@/api/types'
+import type { ServicePointPage } from '@/api/types'
 import charts from '@/charts/charts.module.css'
 import { IntervalChart, slotSpan, tidyView, type View } from '@/charts/IntervalChart'
 import { IntervalTable } from '@/charts/IntervalTable'
 import { Legend } from '@/charts/Legend'
-import { gapsOf, qualitiesOf, slotAt } from '@/charts/slots'
+import { gapsOf, isDue, qualitiesOf, slotAt, withMeters, type Metered } from '@/charts/slots'
 import { Icon } from '@/components/Icon'
 import { Empty, Panel, Problem, Waiting } from '@/components/Page'
 import { percent } from '@/format/amount'
@@ -22,7 +22,8 @@ export function IntervalPanel({ page, view, onView }: { page: ServicePointPage; 
   const { t } = useTranslation()
   const { zone, locale } = usePlace()
   const [start, end] = spanOf(page.month, page.service_point.zone)
-  const { data, error, refetch } = useQuery(intervalsQuery(page.service_point.id, start.toISOString(), end.toISOString()))
+  const { data: given, error, refetch } = useQuery(intervalsQuery(page.service_point.id, start.toISOString(), end.toISOString()))
+  const data = useMemo(() => given && withMeters(given, page.meters), [given, page.meters])
   const [asTable, setAsTable] = useState(false)
   const nowS = Math.floor(useNow(60_000) / 1000)
   const title = t('unit.intervals', { month: monthName(page.month, locale) })
@@ -58,13 +59,13 @@ function spanOf(month: string, zone: string): [Date, Date] {
   return [start, tonight > start && tonight < end ? tonight : end]
 }
 
-function shareKnown(intervals: Intervals, nowS: number): number {
-  const due = intervals.values.map((_, index) => slotAt(intervals, index, nowS)).filter((slot) => slot.state !== 'not_due')
+function shareKnown(intervals: Metered, nowS: number): number {
+  const due = intervals.values.map((_, index) => slotAt(intervals, index, nowS)).filter(isDue)
   return due.length === 0 ? 0 : due.filter((slot) => slot.state === 'value').length / due.length
 }
 
 function Chart({ data, page, view, onView, nowS, label }: {
-  data: Intervals
+  data: Metered
   page: ServicePointPage
   view: View
   onView: (view: View) => void
@@ -82,7 +83,7 @@ function Chart({ data, page, view, onView, nowS, label }: {
 }
 
 /** The gaps by name; choosing one zooms to it. */
-function Gaps({ data, nowS, onView }: { data: Intervals; nowS: number; onView: (view: View) => void }) {
+function Gaps({ data, nowS, onView }: { data: Metered; nowS: number; onView: (view: View) => void }) {
   const { t } = useTranslation()
   const place = usePlace()
   const gaps = gapsOf(data, nowS)

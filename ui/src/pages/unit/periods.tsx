@@ -5,29 +5,30 @@ import { useMemo, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { daysQuery, monthsQuery } from '@/api/queries'
 import type { DayConsumption, MonthConsumption, ServicePointPage } from '@/api/types'
-import { Bars, type Bar } from '@/charts/Bars'
+import { Bars, lackingWord, type Bar } from '@/charts/Bars'
 import charts from '@/charts/charts.module.css'
+import { Legend } from '@/charts/Legend'
 import type { View } from '@/charts/IntervalChart'
 import { Icon } from '@/components/Icon'
 import { Empty, Panel, Problem, Waiting } from '@/components/Page'
 import { percent, withUnit } from '@/format/amount'
-import { isWorkedOut, wordKey } from '@/format/quality'
+import { isMarked, isWorkedOut, partsOf } from '@/format/quality'
 import { usePlace, type Place } from '@/format/site'
 import { dayName, daySpan, localDay, localMonth, monthName } from '@/format/time'
 
 function dayBar(day: DayConsumption, { zone, locale }: Place): Bar {
-  const workedOut = Object.entries(day.quality)
-    .reduce((total, [key, part]) => (isWorkedOut(wordKey(key)) ? total + Number(part.amount) : total), 0)
+  const state = !day.due ? 'unmetered' : day.day >= localDay(new Date(), zone) ? 'running' : 'over'
   return {
     key: day.day, axis: String(Number(day.day.slice(8))), name: dayName(day.day, locale), amount: day.consumption,
-    workedOut, coverage: day.coverage, pending: day.day >= localDay(new Date(), zone),
+    parts: partsOf(day.quality), coverage: day.coverage, state,
   }
 }
 
 function monthBar(month: MonthConsumption, { zone, locale }: Place): Bar {
   return {
     key: month.month, axis: monthName(month.month, locale, 'short').replace(/ \d\d(\d\d)$/, ' $1'), name: monthName(month.month, locale),
-    amount: month.consumption, workedOut: 0, coverage: month.coverage, pending: month.month >= localMonth(new Date(), zone),
+    amount: month.consumption, parts: partsOf(month.quality), coverage: month.coverage,
+    state: month.month >= localMonth(new Date(), zone) ? 'running' : 'over',
   }
 }
 
@@ -95,9 +96,21 @@ function BarsPanel({ query, bars, page, title, note, column, onPick }: {
       {data && bars.length === 0 && <Empty title={t('chart.empty')} hint={t('chart.emptyHint')} />}
       {data && bars.length > 0 && (asTable
         ? <BarsTable bars={bars} unit={data.unit} caption={title} column={column} onPick={onPick} />
-        : <Bars bars={bars} unit={data.unit} commodity={page.service_point.commodity} label={title} onPick={onPick} />)}
+        : (
+          <>
+            <Bars bars={bars} unit={data.unit} commodity={page.service_point.commodity} label={title} onPick={onPick} />
+            <Legend qualities={qualitiesIn(bars)} commodity={page.service_point.commodity} />
+          </>
+        ))}
     </Panel>
   )
+}
+
+/** The qualities that need a sign of their own; "measured" stands for itself until another one stands beside it. */
+function qualitiesIn(bars: Bar[]): string[] {
+  const found = new Set(bars.flatMap((bar) => bar.parts.map((part) => part.key)))
+  if (bars.some((bar) => bar.amount === null && bar.state === 'over')) found.add('missing')
+  return [...found].some((key) => isWorkedOut(key) || isMarked(key) || key === 'missing') ? [...found] : []
 }
 
 function BarsTable({ bars, unit, caption, column, onPick }: {
@@ -118,18 +131,27 @@ function BarsTable({ bars, unit, caption, column, onPick }: {
             <th scope="col">{column}</th>
             <th scope="col" className={charts.end}>{t('chart.amount')}</th>
             <th scope="col" className={charts.end}>{t('chart.covered')}</th>
+            <th scope="col">{t('chart.quality')}</th>
           </tr>
         </thead>
         <tbody>
           {bars.map((bar) => (
             <tr key={bar.key}>
               <td><button type="button" className={charts.link} onClick={() => onPick(bar.key)}>{bar.name}</button></td>
-              <td className={charts.end}>{bar.amount === null ? `— ${t(bar.pending ? 'chart.notDue' : 'chart.noReadings')}` : withUnit(bar.amount, unit, locale, 2)}</td>
-              <td className={charts.end}>{percent(bar.coverage, locale)}</td>
+              <td className={charts.end}>{bar.amount === null ? `— ${t(lackingWord[bar.state])}` : withUnit(bar.amount, unit, locale, 2)}</td>
+              <td className={charts.end}>{bar.state === 'unmetered' ? '—' : percent(bar.coverage, locale)}</td>
+              <td>{qualityText(bar, unit, locale, (key) => t(`quality.${key as 'measured'}`, { defaultValue: key }))}</td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   )
+}
+
+/** "measured", or each quality with its part: "measured 12.10 kWh, estimated 0.42 kWh". */
+function qualityText({ amount, parts }: Bar, unit: string, locale: string, word: (key: string) => string): string {
+  if (amount === null || parts.length === 0) return '—'
+  if (parts.length === 1) return parts.map((part) => word(part.key)).join('')
+  return parts.map((part) => `${word(part.key)}\u00a0${withUnit(part.amount, unit, locale, 2)}`).join(', ')
 }

@@ -3,9 +3,11 @@ import type { ServicePointPage } from '@/api/types'
 import { useCommodityWord } from '@/components/Commodity'
 import { rank } from '@/components/Flag'
 import { openFlags } from './open'
-import { withUnit } from '@/format/amount'
+import { percent, withUnit } from '@/format/amount'
 import { usePlace } from '@/format/site'
 import { localMonth, monthName } from '@/format/time'
+
+const WHOLE = 0.9995
 
 /** "A-1204 has used 14.2 kL of water in November so far; nothing unusual." */
 export function UnitSentence({ page }: { page: ServicePointPage }) {
@@ -18,7 +20,11 @@ export function UnitSentence({ page }: { page: ServicePointPage }) {
   const opening = total.consumption === null
     ? t('unit.sentence.none', fill)
     : t(soFar ? 'unit.sentence.usedSoFar' : 'unit.sentence.used', { ...fill, amount: withUnit(total.consumption, total.unit, locale) })
-  const [worst] = openFlags(page).toSorted((a, b) => rank(a.code) - rank(b.code))
-  const state = worst ? t(`unit.sentence.${worst.code as 'leak'}`, { defaultValue: worst.word }) : t('unit.sentence.fine')
-  return <><b>{opening}</b>; {state}.</>
+  const flags = openFlags(page).toSorted((a, b) => rank(a.code) - rank(b.code))
+  const said = new Set(flags.map((flag) => t(`unit.sentence.${flag.code as 'leak'}`, { defaultValue: flag.word })))
+  // A number for a part of the time is never called "nothing unusual" without saying which part.
+  if (total.consumption !== null && total.coverage < WHOLE) {
+    said.add(t('unit.sentence.covered', { share: percent(total.coverage, locale) }))
+  }
+  return <><b>{opening}</b>; {said.size > 0 ? [...said].join(', ') : t('unit.sentence.fine')}.</>
 }

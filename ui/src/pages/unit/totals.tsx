@@ -6,7 +6,7 @@ import { Icon } from '@/components/Icon'
 import { Panel } from '@/components/Page'
 import { Tile, Tiles } from '@/components/Tiles'
 import { percent, withUnit } from '@/format/amount'
-import { wordKey } from '@/format/quality'
+import { qualityOrder, wordKey } from '@/format/quality'
 import { usePlace } from '@/format/site'
 import { instant } from '@/format/time'
 import classes from './unit.module.css'
@@ -60,8 +60,6 @@ function RegisterTile({ label, read }: { label: string; read: RegisterRead | nul
   return <Tile label={label} value={withUnit(read.value, read.unit, locale, 2)} note={instant(read.at, zone, locale) + serial + recorded + quality} />
 }
 
-const order = ['measured', 'edited', 'suspect', 'self_read', 'estimated', 'substituted', 'missing']
-
 /**
  * The breakdown in a fixed order, without the intervals that are still to come: what is missing follows from the
  * share that is known of what could be known by now.
@@ -74,7 +72,7 @@ function partsSoFar({ quality, coverage }: Pick<MonthTotal, 'quality' | 'coverag
     .map(([key, part]): [string, { amount: string; slots: number }] =>
       [key, key === 'missing' ? { ...part, slots: Math.min(part.slots, due - known) } : part])
     .filter(([, part]) => part.slots > 0)
-    .toSorted(([a], [b]) => order.indexOf(a) - order.indexOf(b))
+    .toSorted(([a], [b]) => qualityOrder.indexOf(a) - qualityOrder.indexOf(b))
 }
 
 function QualityBar({ total, commodity }: { total: MonthTotal; commodity: string }) {

@@ -8,7 +8,7 @@ import { unitsRead } from './progress'
 export function UnitsSentence({ page }: { page: UnitsPage }) {
   const { t } = useTranslation()
   const { zone, locale } = usePlace()
-  const { leaks, read_failures, to_check } = page.summary
+  const { leaks, read_failures, to_check, no_readings, partial } = page.summary
   const { read, units } = unitsRead(page)
   const past = page.month < localMonth(new Date(), zone)
   const opening = past
@@ -18,6 +18,8 @@ export function UnitsSentence({ page }: { page: UnitsPage }) {
     ...(leaks > 0 ? [t('units.leaks', { count: leaks })] : []),
     ...(read_failures > 0 ? [t('units.failures', { count: read_failures })] : []),
     ...(to_check > 0 ? [t('units.toCheck', { count: to_check })] : []),
+    ...(no_readings > 0 ? [t('units.noReadings', { count: no_readings })] : []),
+    ...(partial > 0 ? [t('units.partial', { count: partial })] : []),
   ]
   return <><b>{opening}</b>; {wrong.length > 0 ? wrong.join(', ') : t('units.nothingWrong')}.</>
 }

@@ -3,9 +3,9 @@ import type { UnitRow, UnitsPage } from '@/api/types'
 import { CommodityIcon, useCommodityWord } from '@/components/Commodity'
 import { ShapeMark } from '@/components/Flag'
 import { Tile, Tiles } from '@/components/Tiles'
-import { rounded, sum } from '@/format/amount'
+import { withUnit } from '@/format/amount'
 import { usePlace } from '@/format/site'
-import { unitsRead } from './progress'
+import { unitsRead, usedByUnits } from './progress'
 
 /** Is the data whole, is anything wrong, what was used: in this order. */
 export function UnitsTiles({ page, flag, onFlag }: {
@@ -43,18 +43,11 @@ function Used({ rows }: { rows: UnitRow[] }) {
   const { t } = useTranslation()
   const { locale } = usePlace()
   const word = useCommodityWord()
-  const units = rows.filter((row) => row.role === 'unit')
-  return [...new Set(units.map((row) => row.commodity))].toSorted().map((commodity) => {
-    const mine = units.filter((row) => row.commodity === commodity)
-    const known = mine.flatMap((row) => (row.consumption === null ? [] : [row.consumption]))
-    const lacking = mine.length - known.length
-    return (
-      <Tile
-        key={commodity} label={t('units.tile.used', { commodity: word(commodity) })}
-        mark={<CommodityIcon commodity={commodity} />}
-        value={`${rounded(sum(known), locale, 0)}\u00a0${mine[0]?.consumption_unit ?? ''}`}
-        note={lacking > 0 ? t('units.tile.usedNote', { count: lacking }) : t('units.tile.usedWhole')}
-      />
-    )
-  })
+  return usedByUnits(rows).map(({ commodity, amount, unit, lacking }) => (
+    <Tile
+      key={commodity} label={t('units.tile.used', { commodity: word(commodity) })}
+      mark={<CommodityIcon commodity={commodity} />} value={amount === null ? '—' : withUnit(amount, unit, locale, 0)}
+      note={lacking > 0 ? t('units.tile.usedNote', { count: lacking }) : t('units.tile.usedWhole')}
+    />
+  ))
 }

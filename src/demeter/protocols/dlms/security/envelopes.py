@@ -7,13 +7,12 @@ association, sent in its initiate-request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
+from struct import Struct
 from typing import Final, NamedTuple
 
 from demeter.protocols.dlms.axdr import decode_length, encode_length
 from demeter.protocols.dlms.errors import (
-    DlmsError,
     Downgraded,
     Malformed,
     TagCheckFailed,
@@ -214,36 +213,34 @@ def require(opened: Opened, protection: int, offset: int) -> None:
         )
 
 
+_LONG: Final = 268
+"""Longer APDUs have their length in two octets (after 0x82), as profiles do."""
+_TWO_OCTETS: Final = 0x82
+_TITLED: Final = _GENERAL_GLO + bytes((TITLE_SIZE,))
+_GENERAL_HEAD: Final = Struct(">2s8sBHB4s")
+_OWN_HEAD: Final = Struct(">BBHB4s")
+"""What stands before the ciphertext: tag, (title,) form of the length, length, SC, IC."""
+
+
 def plaintext(keys: SuiteKeys, title: bytes | None, apdu: bytes) -> bytes:
     """Return what is inside a protected APDU: ``unprotect(keys, title, apdu).plaintext``, with the same errors.
 
     Long APDUs in their usual form (as profiles come) are opened here with as few steps as possible, because batches
     over many meters spend their time here; whatever is not plainly right is left to :func:`unprotect`.
     """
-    size = len(apdu)
-    start = 13 if apdu[:1] == _GENERAL_GLO else 4
-    if size > 255 + start and apdu[start - 3] == 0x82 and apdu[start] == keys.both:
-        sender = title if start == 4 else apdu[2:10] if apdu[1] == TITLE_SIZE else None
-        if apdu[start - 2 : start] == (size - start).to_bytes(2, "big") and sender and title in (None, sender):
-            plain = keys.opens_plainly(sender + apdu[start + 1 : start + 5], apdu, start + 5)
-            if plain is not None and (start == 13 or PLAIN_OF.get(apdu[0]) == plain[0]):
+    if len(apdu) > _LONG and apdu[:2] == _TITLED:
+        _, sender, form, length, control, number = _GENERAL_HEAD.unpack_from(apdu)
+        if form == _TWO_OCTETS and length == len(apdu) - 13 and control == keys.both and title in (None, sender):
+            plain = keys.opens_plainly(sender + number, apdu, 18)
+            if plain is not None:
+                return plain
+    elif len(apdu) > _LONG and title:
+        tag, form, length, control, number = _OWN_HEAD.unpack_from(apdu)
+        if form == _TWO_OCTETS and length == len(apdu) - 4 and control == keys.both and tag in PLAIN_OF:
+            plain = keys.opens_plainly(title + number, apdu, 9)
+            if plain is not None and PLAIN_OF[tag] == plain[0]:
                 return plain
     return unprotect(keys, title, apdu).plaintext
-
-
-def open_many(batch: Iterable[tuple[SuiteKeys, bytes | None, bytes]]) -> list[bytes | DlmsError]:
-    """Open many protected APDUs, each ``(keys, sender's title or None, APDU)``, authenticated and encrypted.
-
-    Returns the plain APDUs; an error stands where it happened. Invocation counters are not judged.
-    """
-    results: list[bytes | DlmsError] = []
-    append = results.append
-    for keys, title, apdu in batch:
-        try:
-            append(plaintext(keys, title, apdu))
-        except DlmsError as error:
-            append(error)
-    return results
 
 
 OVERHEAD: Final = 1 + 1 + TITLE_SIZE + 4 + HEADER_SIZE + TAG_SIZE

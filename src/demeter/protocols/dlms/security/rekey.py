@@ -7,7 +7,7 @@ with the master key; method 3 (key_agreement) agrees on them by C(2e, 0s), so th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -62,7 +62,7 @@ class KeyOffer:
     """One side's part in key_agreement: ephemeral private keys by key id. ``keys`` sign and verify."""
 
     keys: KeySet
-    ephemeral: Mapping[KeyId, bytes]
+    ephemeral: Mapping[KeyId, bytes] = field(repr=False)
 
     @classmethod
     def make(cls, keys: KeySet, *key_ids: KeyId) -> KeyOffer:

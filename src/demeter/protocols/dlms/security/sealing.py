@@ -52,7 +52,7 @@ class SuiteKeys:
     Use :func:`suite_keys`, which keeps the key schedules of recently used keys.
     """
 
-    __slots__ = ("_aad", "_gcm", "both", "suite")
+    __slots__ = ("_aad", "_aad_both", "_gcm", "both", "suite")
 
     def __init__(self, encryption_key: bytes, authentication_key: bytes, suite: Suite = Suite.ZERO) -> None:
         for name, key in (("encryption", encryption_key), ("authentication", authentication_key)):
@@ -62,6 +62,7 @@ class SuiteKeys:
         self._aad = {p | suite: bytes((p | suite,)) + authentication_key for p in Protection}
         self.suite = suite
         self.both = _BOTH | suite
+        self._aad_both = self._aad[self.both]
 
     def seal(self, title: bytes, counter: int, plaintext: bytes, protection: int = _BOTH, header: bytes = b"") -> bytes:
         """Return ``SC | IC | ciphertext | T`` (no T for encryption only).
@@ -126,7 +127,7 @@ class SuiteKeys:
         """
         encrypt = self._gcm.encrypt
         plain = encrypt(nonce, apdu[at:-TAG_SIZE], None)[:-16]
-        right = compare_digest(encrypt(nonce, plain, self._aad[self.both])[-16:-4], apdu[-TAG_SIZE:])
+        right = compare_digest(encrypt(nonce, plain, self._aad_both)[-16:-4], apdu[-TAG_SIZE:])
         return plain if right else None
 
     def gmac(self, title: bytes, counter: int, challenge: bytes) -> bytes:

@@ -1,10 +1,10 @@
 """Alembic's entry: runs the chain on the configured database, version table in the runtime schema."""
 
 from alembic import context
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 config = context.config
-engine = create_engine(config.get_main_option("sqlalchemy.url") or "")
+engine = create_engine(config.get_main_option("sqlalchemy.url") or "", poolclass=NullPool)
 with engine.connect() as connection:
     connection.execute(text("CREATE SCHEMA IF NOT EXISTS runtime"))
     connection.commit()
@@ -13,4 +13,3 @@ with engine.connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
-engine.dispose()

@@ -6,15 +6,35 @@ from procrastinate.schema import SchemaManager
 revision = "0001_runtime"
 down_revision = None
 
+# What is there already is left as it is: an administrator may have made the roles for a user who may not.
 ROLES = """
-DO $$ BEGIN
+DO $$
+DECLARE
+  acting text := CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END;
+  lacking text := '';
+BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'demeter_app') THEN
-    CREATE ROLE demeter_app NOLOGIN NOBYPASSRLS;
+    lacking := format('CREATE ROLE demeter_app NOLOGIN NOBYPASSRLS; GRANT demeter_app TO %I; ', current_user);
+  ELSIF NOT pg_has_role(current_user, 'demeter_app', acting) THEN
+    lacking := format('GRANT demeter_app TO %I; ', current_user);
   END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'demeter_ingest') THEN
-    CREATE ROLE demeter_ingest NOLOGIN BYPASSRLS;
+    lacking := lacking || format('CREATE ROLE demeter_ingest NOLOGIN BYPASSRLS; GRANT demeter_ingest TO %I; ', current_user);
+  ELSE
+    IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'demeter_ingest') THEN
+      lacking := lacking || 'ALTER ROLE demeter_ingest BYPASSRLS; ';
+    END IF;
+    IF NOT pg_has_role(current_user, 'demeter_ingest', acting) THEN
+      lacking := lacking || format('GRANT demeter_ingest TO %I; ', current_user);
+    END IF;
   END IF;
-  EXECUTE format('GRANT demeter_app, demeter_ingest TO %I', current_user);
+  IF lacking <> '' THEN
+    EXECUTE lacking;
+  END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE insufficient_privilege USING
+    MESSAGE = format('the database user %s may not make the roles Demeter needs', current_user),
+    HINT = 'Let an administrator of the server run: ' || rtrim(lacking);
 END $$;
 """
 

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0012_counters"
-down_revision = "0010_events"
+down_revision = "0009_operations"
 
 # A counter belongs to a key, whichever organization's meter has it: were it kept for each organization apart, two of
 # them could use one counter twice. So these tables are out of the application's reach, and functions lead to them; who
