@@ -35,6 +35,8 @@ from demeter.headend.operations import (
     request_command,
     steps,
 )
+from demeter.headend.operations.ordering import change_keys
+from demeter.headend.operations.rekeying import KeyOrder
 from demeter.headend.service import (
     COMMAND,
     READ,
@@ -60,6 +62,7 @@ __all__ = [
     "DatabaseCounters",
     "EventFilter",
     "KeptDiscovery",
+    "KeyOrder",
     "Limits",
     "MeterRow",
     "Order",
@@ -76,6 +79,7 @@ __all__ = [
     "StoredEvent",
     "await_command",
     "cancel_command",
+    "change_keys",
     "checked",
     "command",
     "commands",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from demeter.headend import store
 from demeter.headend.control import ControlLine, database_errors
 from demeter.headend.events.collecting import EventCollector
+from demeter.headend.key_finding import KeyFinder
 from demeter.headend.lanes import Lanes, Timetable
 from demeter.headend.model import INTERNAL, NOT_STORED, CollectionProgress, Limits, Purpose, ReadRequest, Session, Sink
 from demeter.headend.operations import COMMAND_CHANNEL, Crew, Pacing, Rigging
@@ -136,6 +137,7 @@ class Engine:
         self._recorder = recorder
         self._clock = clock
         self._limits = limits
+        self._keys = KeyFinder(database, secrets)
         self._events = EventCollector(database, sink, clock, limits.events_every_s)
         self._contacts: dict[int, Contact] = {}
         self._timetable = Timetable(clock)
@@ -226,7 +228,9 @@ class Engine:
     async def _session(self, contact: Contact, purpose: Purpose) -> tuple[Session, bool]:
         started = self._clock.now()
         driver = self._drivers[contact.target.protocol]
-        turn = Turn(contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose, self._events)
+        turn = Turn(
+            contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose, self._events, self._keys
+        )
         try:
             return await turn.run(), turn.more
         except Exception as error:  # a driver's defect must not stop the others

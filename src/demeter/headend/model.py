@@ -94,7 +94,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A meter to be read: where, with which secrets, and whose it is. ``trouble``: why it cannot be called at all."""
+    """A meter to be read: where, with which secrets, and whose it is. ``trouble``: why it cannot be called at all.
+
+    ``fallbacks``: what it may answer under besides, because its keys were once to be changed.
+    """
 
     meter_id: int
     site_id: int
@@ -106,6 +109,7 @@ class Target:
     endpoint: Endpoint
     credentials: Credentials
     trouble: str = ""
+    fallbacks: tuple[Credentials, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

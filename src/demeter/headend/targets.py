@@ -12,6 +12,7 @@ from demeter.headend import store
 from demeter.headend.control import database_errors
 from demeter.headend.events import store as event_store
 from demeter.headend.model import MeterState, ProfileState, Target
+from demeter.headend.new_keys import fallbacks
 from demeter.headend.recorder import ACTOR
 from demeter.runtime.database import Database, Scope, UnitOfWork
 from demeter.runtime.secrets import SecretBox
@@ -57,6 +58,11 @@ def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> 
                 versions = secrets.newest_versions(work, "meter:", "encryption_key")
                 for site in estate.sites(work):
                     found += _of_site(work, site, protocols, keys, versions)
+                called = {f"meter:{contact.target.meter_id}": contact.target.credentials for contact in found}
+                others = fallbacks(work, secrets, called)
+                for contact in found if others else ():
+                    known = others.get(f"meter:{contact.target.meter_id}", contact.target.fallbacks)
+                    contact.target = replace(contact.target, fallbacks=known)
                 for contact in found if closed else ():
                     name = closed.get(f"meter:{contact.target.meter_id}")
                     if name is not None:

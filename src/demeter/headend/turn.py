@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demeter.headend.events.collecting import EventCollector, EventsNotStored
-from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink
+from demeter.headend.key_finding import KeyFinder
+from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink, Target
 from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
 from demeter.headend.targets import Contact
@@ -62,7 +63,9 @@ class Turn:
         limits: Limits,
         purpose: Purpose,
         events: EventCollector | None = None,
+        keys: KeyFinder | None = None,
     ) -> None:
+        self._keys = keys
         self._contact = contact
         self._events = events
         # The record may change while the meter speaks: this session is with the meter that was called.
@@ -140,11 +143,20 @@ class Turn:
             raise ReadFailure(FailureKind.NOT_CONFIGURED, target.trouble)
         self._began = asyncio.get_running_loop().time()
         async with asyncio.timeout(self._limits.turn_s):
-            session = await self._driver.open(target.endpoint, target.credentials)
+            session = await self._open(target)
             try:
                 await self._talk(session)
             finally:
                 await session.close()
+
+    async def _open(self, target: Target) -> MeterSession:
+        """Open a session; where the meter's keys were once to be changed, with whichever of them it has."""
+        try:
+            return await self._driver.open(target.endpoint, target.credentials)
+        except ReadFailure as failure:
+            if failure.kind is not FailureKind.WRONG_KEY or not target.fallbacks or self._keys is None:
+                raise
+            return await self._keys.open(self._driver, self._contact, failure)
 
     async def _talk(self, session: MeterSession) -> None:
         identified = self._contact.state.identified_at

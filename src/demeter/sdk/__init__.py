@@ -24,6 +24,7 @@ from demeter.sdk.events import (
     MeterEventKind,
 )
 from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
+from demeter.sdk.keys import FORMER, OTHER_MASTER, ROTATED, key_sets
 from demeter.sdk.operations import (
     OperatingSession,
     Operation,
@@ -41,6 +42,9 @@ from demeter.sdk.operations import (
 )
 
 __all__ = [
+    "FORMER",
+    "OTHER_MASTER",
+    "ROTATED",
     "Collected",
     "Counted",
     "CounterStore",
@@ -82,5 +86,6 @@ __all__ = [
     "achieved",
     "check_arguments",
     "judge",
+    "key_sets",
     "unreported",
 ]

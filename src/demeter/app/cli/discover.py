@@ -12,15 +12,16 @@ from typing import Annotated
 
 import typer
 
-from demeter import estate, headend
+from demeter import headend
 from demeter.app.cli import output
 from demeter.app.cli.data import OrganizationOption, meter_app, owners_scope
+from demeter.app.cli.meter import meter_named
 from demeter.app.wiring import Wiring, opened
 from demeter.headend import Place
 from demeter.kernel import Invalid, NotFound, Unavailable
 from demeter.sdk import Credentials, DiscoveredObject, DiscoveredTable, Endpoint, MeterDiscovery
 
-HEXADECIMAL = ("encryption_key", "authentication_key", "signing_key")
+HEXADECIMAL = ("encryption_key", "authentication_key", "signing_key", "master_key")
 
 WHERE = "METER|HOST:PORT"
 WhereArgument = Annotated[str, typer.Argument(help="Serial or number of a meter, or HOST:PORT.", metavar=WHERE)]
@@ -59,7 +60,7 @@ def discover(
             place = place_at(where, protocol, key_file, option or ())
         else:
             with wiring.database.unit_of_work(scope) as work:
-                meter_id = estate.meter_with_serial(work, where).id
+                meter_id = meter_named(work, where).id
                 place = headend.place_of(work, wiring.secrets, meter_id)
         found = asyncio.run(look(wiring, place))
         if save and meter_id is not None:

@@ -12,7 +12,7 @@ import typer
 from demeter import estate, headend
 from demeter.app.cli import output
 from demeter.app.cli.data import OrganizationOption, meter_app, working
-from demeter.app.cli.meter import MeterArgument
+from demeter.app.cli.meter import MeterArgument, meter_named
 from demeter.headend import EventFilter, StoredEvent
 from demeter.kernel import Span
 from demeter.runtime.database import UnitOfWork
@@ -44,7 +44,7 @@ def events(
     """List what a meter noted itself, newest first: outages, tampering, switching, settings changed."""
     span = Span(since or FIRST, until or LAST) if since or until else None
     with working(context, organization) as (_, work):
-        known = estate.meter_with_serial(work, meter)
+        known = meter_named(work, meter)
         found = headend.meter_events(work, known.id, wanted=EventFilter(span, group, open=only_open, limit=limit))
         zone = _zone(work, known)
     if as_json:
