@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from demeter.drivers.dlms.profiles import builtin
 from demeter.protocols.dlms import axdr, data
 from demeter.protocols.dlms.acse import (
     AssociationRequest,
@@ -84,6 +85,7 @@ from demeter.protocols.dlms.server import ServerSession, ServerSettings
 from demeter.protocols.dlms.wrapper import unwrap_all, wrap
 from tests.fuzz.line_parsers import LINE_PARSERS
 
+LAYOUTS = builtin().push_layouts
 METER, READER = b"MMM00001", b"DEM00001"
 KEYS = KeySet(bytes(range(16)), bytes(range(16, 32))).sealing
 TIME = bytes.fromhex("07e9050c01101e00ff014a00")
@@ -234,7 +236,7 @@ TARGETS: dict[str, Target] = {
     "wrapper": Target(unwrap_all, [b"".join(wrap(octets, 1, 48) for octets in RESPONSES)]),
     "axdr": Target(axdr.decode_all, [ROWS, NUMBER, PUSHED]),
     "selection": Target(decode_selection, list(SELECTIONS)),
-    "push": Target(read_push, [PUSHED, ROWS]),
+    "push": Target(lambda octets: read_push(octets, LAYOUTS), [PUSHED, ROWS]),
     "unprotect": Target(lambda octets: unprotect(KEYS, METER, octets), SEALED),
     "replay": Target(
         lambda octets: open_get_response(octets, bytes(range(16)), bytes(range(16, 32)), METER),

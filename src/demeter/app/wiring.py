@@ -14,7 +14,7 @@ from demeter.runtime import outbox, plugins
 from demeter.runtime.config import Settings
 from demeter.runtime.database import Database, EmbeddedPostgres, Scope, UnitOfWork, present_revision, require_schema
 from demeter.runtime.secrets import MasterKey, SecretBox, in_use
-from demeter.sdk import CounterStore, Decoder, Driver
+from demeter.sdk import CounterStore, Decoder, Driver, PushReceiver
 
 CONSUMERS: outbox.Consumers = {}
 """Who is told of what, by topic. Nobody yet: usage statements wait in the outbox for billing."""
@@ -35,6 +35,11 @@ class Wiring:
         """
         counters = counters or DatabaseCounters(self.database)
         return {name: made(counters=counters) for name, made in plugins.load_all("demeter.drivers").items()}
+
+    def push_receivers(self, counters: CounterStore | None = None) -> dict[str, PushReceiver]:
+        """Return one instance of everything that understands pushes, by protocol; as :meth:`drivers`."""
+        counters = counters or DatabaseCounters(self.database)
+        return {name: made(counters=counters) for name, made in plugins.load_all("demeter.pushes").items()}
 
     def decoders(self) -> dict[str, Decoder]:
         """Return one instance of every installed decoder, by codec name."""

@@ -7,6 +7,7 @@ from demeter.headend.events import EventFilter, StoredEvent, meter_events, site_
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
+    Kept,
     Limits,
     MeterRow,
     Purpose,
@@ -37,6 +38,17 @@ from demeter.headend.operations import (
 )
 from demeter.headend.operations.ordering import change_keys
 from demeter.headend.operations.rekeying import KeyOrder
+from demeter.headend.push import (
+    PushLimits,
+    PushListener,
+    Quarantined,
+    Released,
+    drop,
+    found,
+    held,
+    quarantined,
+    release,
+)
 from demeter.headend.service import (
     COMMAND,
     READ,
@@ -46,6 +58,7 @@ from demeter.headend.service import (
     request_read,
     sessions,
 )
+from demeter.headend.service_level import ReadingPerformance, last_week, reading_performance
 from demeter.headend.store import DONE_CHANNEL
 
 __all__ = [
@@ -61,6 +74,7 @@ __all__ = [
     "CommandState",
     "DatabaseCounters",
     "EventFilter",
+    "Kept",
     "KeptDiscovery",
     "KeyOrder",
     "Limits",
@@ -70,8 +84,13 @@ __all__ = [
     "Pacing",
     "Place",
     "Purpose",
+    "PushLimits",
+    "PushListener",
+    "Quarantined",
     "ReadRequest",
+    "ReadingPerformance",
     "Receipt",
+    "Released",
     "RequestState",
     "Session",
     "Sink",
@@ -84,15 +103,22 @@ __all__ = [
     "command",
     "commands",
     "discover",
+    "drop",
     "expire_commands",
+    "found",
+    "held",
     "keep_discovery",
     "kept_discovery",
+    "last_week",
     "meter_events",
     "meter_rows",
     "place_of",
     "progress",
     "prune_log",
+    "quarantined",
     "read_request",
+    "reading_performance",
+    "release",
     "request_command",
     "request_read",
     "sessions",

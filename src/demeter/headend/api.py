@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from demeter import estate
-from demeter.headend import model, service
+from demeter.headend import model, service, service_level
 from demeter.headend.model import Purpose, ReadRequest, RequestState
 from demeter.identity.api import REFUSALS, AppDatabase, Id, IdPath, Instant, Wire, authorize
-from demeter.kernel import day_start
+from demeter.kernel import DAY, day_start
 from demeter.runtime.database import Database, Scope
 
 LONGEST_WAIT_S = 60.0
-LOOK_EVERY_S = 0.25
+FIRST_LOOK_S, LOOK_EVERY_S = 0.04, 0.25
 
 
 class FailureAnswer(Wire):
@@ -63,6 +63,49 @@ class ReadNowAnswer(Wire):
     readings: int = Field(description="Readings that were committed.")
 
 
+class KeptAnswer(Wire):
+    """Reads that came within a time, of those that have had that time."""
+
+    due: int
+    received: int
+
+
+class LevelAnswer(Wire):
+    """Interval reads due and received in time."""
+
+    within_15min: KeptAnswer
+    within_4h: KeptAnswer
+    within_24h: KeptAnswer
+
+
+class MeterLevelAnswer(LevelAnswer):
+    """Of one meter."""
+
+    id: Id
+    serial: str
+
+
+class FailureCountAnswer(Wire):
+    """Why reads failed, of how many meters and in how many sessions."""
+
+    reason: str
+    meters: int
+    sessions: int
+    last_at: Instant
+    last_message: str
+
+
+class PerformanceAnswer(Wire):
+    """How well a site was read in some of its days."""
+
+    since: date
+    until: date = Field(description="The last day, included.")
+    zone: str = Field(description="IANA zone of the days.")
+    site: LevelAnswer
+    meters: list[MeterLevelAnswer]
+    failures: list[FailureCountAnswer] = Field(description="Ranked: the reason with the most meters first.")
+
+
 router = APIRouter(prefix="/api", tags=["headend"], responses=REFUSALS)
 
 
@@ -88,6 +131,48 @@ def meters(
         stale_after_h=int(stale_after.total_seconds()) // 3600,
         meters=[_row(row, known[row.meter_id], places, (now, stale_after)) for row in rows],
     )
+
+
+@router.get("/sites/{site_id}/reading-performance", operation_id="reading_performance")
+def performance(
+    site_id: IdPath,
+    scope: Annotated[Scope, Depends(authorize(service.READ))],
+    database: AppDatabase,
+    since: Annotated[date | None, Query(description="First day; left out: six days before the last.")] = None,
+    until: Annotated[date | None, Query(description="Last day; left out: today, as the site has it.")] = None,
+) -> PerformanceAnswer:
+    """Tell how many interval reads were due and came within 15 minutes, 4 hours and 24 hours, and why reads failed."""
+    with database.unit_of_work(scope) as work:
+        last = until or service_level.last_week(work, site_id)[1]
+        found = service_level.reading_performance(work, site_id, since or last - 6 * DAY, last)
+        zone = estate.site(work, site_id).zone
+        serials = {meter.id: meter.serial for meter in estate.meters(work, site_id)}
+    levels = [
+        MeterLevelAnswer(id=str(level.meter_id), serial=serials[level.meter_id], **_level(level))
+        for level in found.meters
+        if level.meter_id is not None
+    ]
+    return PerformanceAnswer(
+        since=found.since,
+        until=found.until,
+        zone=zone,
+        site=LevelAnswer(**_level(found.site)),
+        meters=levels,
+        failures=[
+            FailureCountAnswer(
+                reason=f.reason, meters=f.meters, sessions=f.sessions, last_at=f.last_at, last_message=f.last_detail
+            )
+            for f in found.failures
+        ],
+    )
+
+
+def _level(level: model.ServiceLevel) -> dict[str, KeptAnswer]:
+    windows = ("within_15min", "within_4h", "within_24h")
+    kept: list[model.Kept] = [getattr(level, window) for window in windows]
+    return {
+        window: KeptAnswer(due=each.due, received=each.received) for window, each in zip(windows, kept, strict=True)
+    }
 
 
 def _row(
@@ -135,8 +220,10 @@ async def read_now(
     # It may wait a minute for a meter: not in a thread that others wait for.
     asked = await asyncio.to_thread(_ask, database, scope, meter_id)
     deadline = asyncio.get_running_loop().time() + LONGEST_WAIT_S
+    pause_s = FIRST_LOOK_S
     while asked.done_at is None and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.3, LOOK_EVERY_S)
         asked = await asyncio.to_thread(_look, database, scope, asked.id)
     return await asyncio.to_thread(_outcome, database, scope, asked)
 

@@ -141,7 +141,9 @@ class Engine:
         self._events = EventCollector(database, sink, clock, limits.events_every_s)
         self._contacts: dict[int, Contact] = {}
         self._timetable = Timetable(clock)
-        self._lanes = Lanes({**Limits().lanes, **limits.lanes}, self._serve)
+        places = {**Limits().lanes, **limits.lanes}
+        self._gates = {purpose: asyncio.Semaphore(count) for purpose, count in places.items()}
+        self._lanes = Lanes({purpose: count * limits.calling for purpose, count in places.items()}, self._serve)
         self._crew = Crew(
             Rigging(
                 database,
@@ -227,10 +229,9 @@ class Engine:
 
     async def _session(self, contact: Contact, purpose: Purpose) -> tuple[Session, bool]:
         started = self._clock.now()
-        driver = self._drivers[contact.target.protocol]
-        turn = Turn(
-            contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose, self._events, self._keys
-        )
+        driver, gate = self._drivers[contact.target.protocol], self._gates[purpose]
+        more = self._events, self._keys
+        turn = Turn(contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose, gate, *more)
         try:
             return await turn.run(), turn.more
         except Exception as error:  # a driver's defect must not stop the others

@@ -11,6 +11,7 @@ import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Self
 
 from demeter.headend.model import Purpose
 from demeter.kernel import Clock
@@ -62,6 +63,40 @@ class Timetable:
                     await self._changed.wait()
             except TimeoutError:
                 pass
+
+
+class Place:
+    """One of the few places at which meters are spoken to, given to others when a meter keeps silent.
+
+    Dead meters come in numbers, when a street has no power: were each to hold its place until it is given up, the
+    others would wait for them. A meter that answers late goes on without a place: its line holds it up, not the others.
+    """
+
+    def __init__(self, gate: asyncio.Semaphore, prompt_s: float) -> None:
+        self._gate = gate
+        self._prompt_s = prompt_s
+        self._held = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._gate.acquire()
+        self._held = True
+        self._timer = asyncio.get_running_loop().call_later(self._prompt_s, self._give_up)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.answered()
+        self._give_up()
+
+    def answered(self) -> None:
+        """Keep the place until the end."""
+        assert self._timer is not None
+        self._timer.cancel()
+
+    def _give_up(self) -> None:
+        if self._held:
+            self._held = False
+            self._gate.release()
 
 
 class Lanes:

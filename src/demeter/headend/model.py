@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -57,12 +57,15 @@ class Limits:
     """How the head-end paces itself. Seconds unless the name says otherwise.
 
     ``schedule_s``: grid of regular reads, aligned to UTC (so to every zone whose offset is whole quarters);
-    ``settle_s`` after the grid, spread over ``jitter_s`` by meter. ``lanes``: sessions at once, by purpose.
+    ``settle_s`` after the grid, spread over ``jitter_s`` by meter. ``lanes``: meters spoken to at once, by purpose;
+    a meter that has not answered within ``prompt_s`` gives its place to others and goes on without, so ``calling``
+    sessions may be under way for each place.
     ``slice_rows``: rows asked for at a time; ``slices_per_turn``: after so many, a meter with more history goes to the
     end of the queue. ``outstanding``: deliveries of one meter that may wait for their commit. ``patience_s`` is the
     longest back-off, ``sulk_s`` the shortest for failures that waiting does not heal (wrong key).
     ``events_every_s``: how often the event logs of a meter are looked at.
-    ``drift_warn_s`` is from when on a clock is said to be wrong; with ``set_clock`` it is then set.
+    ``drift_warn_s`` is from when on a clock is said to be wrong; with ``set_clock`` it is then set. ``learn_pushes``:
+    where pushes are listened for, what a meter's pushes carry is read whenever it is identified.
     """
 
     schedule_s: int = 900
@@ -77,6 +80,8 @@ class Limits:
             Purpose.COMMAND: 48,
         }
     )
+    prompt_s: float = 1
+    calling: int = 8
     turn_s: float = 300
     slice_rows: int = 1344
     slices_per_turn: int = 12
@@ -88,6 +93,7 @@ class Limits:
     events_every_s: int = 3600
     drift_warn_s: int = 60
     set_clock: bool = False
+    learn_pushes: bool = False
     refresh_s: float = 30
     flush_s: float = 0.5
 
@@ -114,7 +120,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class MeterState:
-    """What is remembered of a meter's sessions. ``failures``: how many in a row have failed."""
+    """What is remembered of a meter's sessions. ``failures``: how many in a row have failed.
+
+    ``system_title``: hexadecimal, as the meter told it in its own association; ``push_objects``: JSON of what its
+    pushes carry, as read from it.
+    """
 
     site_id: int
     meter_id: int
@@ -128,6 +138,8 @@ class MeterState:
     identified_at: datetime | None = None
     clock_drift_s: int | None = None
     clock_set_at: datetime | None = None
+    system_title: str | None = None
+    push_objects: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +252,55 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """Interval reads that were committed, and how many of them so soon after their interval had ended."""
+
+    received: int = 0
+    within_15min: int = 0
+    within_4h: int = 0
+    within_24h: int = 0
+
+    def __add__(self, other: Received) -> Received:
+        return Received(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class DayCount:
-    """How many interval reads that ended within a site-local day were committed."""
+    """The interval reads of a meter that ended within a site-local day."""
 
     site_id: int
     meter_id: int
     day: date
+    counts: Received
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """A reason for which reads failed: of how many meters, in how many sessions, and what was said of the last."""
+
+    reason: str
+    meters: int
+    sessions: int
+    last_at: datetime
+    last_detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many of the reads that were due came within a time; ``due`` counts those that have had that time."""
+
+    due: int
     received: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """Reads due and received in time, of one meter (or of a site: ``meter_id`` None)."""
+
+    meter_id: int | None
+    within_15min: Kept
+    within_4h: Kept
+    within_24h: Kept
 
 
 HOPELESS = frozenset(

@@ -14,7 +14,7 @@ from datetime import date
 
 from demeter.headend import store
 from demeter.headend.control import database_errors
-from demeter.headend.model import DayCount, MeterState, ProfileState, Session
+from demeter.headend.model import DayCount, MeterState, ProfileState, Received, Session
 from demeter.runtime.database import Database, Scope
 from demeter.sdk import Profile
 
@@ -29,7 +29,7 @@ class Changes:
 
     meters: dict[tuple[int, int], MeterState] = field(default_factory=dict)
     profiles: dict[tuple[int, int, Profile], ProfileState] = field(default_factory=dict)
-    days: dict[tuple[int, int, date], int] = field(default_factory=lambda: defaultdict(int))
+    days: dict[tuple[int, int, date], Received] = field(default_factory=lambda: defaultdict(Received))
     sessions: list[Session] = field(default_factory=list)
     clocks_set: list[tuple[int, int]] = field(default_factory=list)
 
@@ -45,7 +45,7 @@ class Changes:
 
     def before(self, newer: Changes) -> Changes:
         """Return these changes followed by ``newer`` ones."""
-        days = defaultdict(int, self.days)
+        days = defaultdict(Received, self.days)
         for key, count in newer.days.items():
             days[key] += count
         return Changes(
@@ -71,7 +71,7 @@ class Recorder:
         """Remember a meter's state."""
         self._waiting[organization_id].meters[state.site_id, state.meter_id] = state
 
-    def profile(self, organization_id: int, state: ProfileState, days: dict[date, int]) -> None:
+    def profile(self, organization_id: int, state: ProfileState, days: dict[date, Received]) -> None:
         """Remember how far a profile is collected, and what that adds to the day counts."""
         changes = self._waiting[organization_id]
         changes.profiles[state.site_id, state.meter_id, state.profile] = state

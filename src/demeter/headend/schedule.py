@@ -9,10 +9,16 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from demeter.headend.model import HOPELESS, Limits
+from demeter.headend.model import HOPELESS, Limits, Received
 from demeter.kernel import DAY, Span, day_span, day_start, local_day
 
 SECOND = timedelta(seconds=1)
+WINDOWS = (timedelta(minutes=15), timedelta(hours=4), timedelta(hours=24))
+"""How soon after the end of its interval a read is wanted, as :class:`.model.Received` counts."""
+
+
+WINDOWS = (timedelta(minutes=15), timedelta(hours=4), timedelta(hours=24))
+"""How soon after the end of its interval a read is wanted, as :class:`.model.Received` counts."""
 
 
 def spread(meter_id: int, turn: int, parts: int) -> int:
@@ -67,16 +73,21 @@ def reads_due(zone: str, day: date, period_s: int, commissioned_at: datetime, un
     return int(end.timestamp()) // period_s - int(start.timestamp()) // period_s
 
 
-def received_by_day(zone: str, at_s: NDArray[np.int64]) -> dict[date, int]:
-    """Count stamps (int64[n], UTC epoch seconds, distinct) by the site-local day whose period they end."""
+def received_by_day(zone: str, at_s: NDArray[np.int64], now: datetime) -> dict[date, Received]:
+    """Count stamps (int64[n], UTC epoch seconds, distinct), received ``now``, by the site-local day they end in."""
     if not len(at_s):
         return {}
     first = local_day(zone, datetime.fromtimestamp(int(at_s.min()) - 1, UTC))
     last = local_day(zone, datetime.fromtimestamp(int(at_s.max()) - 1, UTC))
     days = [first + k * DAY for k in range((last - first).days + 1)]
     starts = np.array([int(day_start(zone, day).timestamp()) for day in days], dtype=np.int64)
-    counts = np.bincount(np.searchsorted(starts, at_s - 1, side="right") - 1, minlength=len(days))
-    return {day: int(count) for day, count in zip(days, counts, strict=True) if count}
+    places = np.searchsorted(starts, at_s - 1, side="right") - 1
+    age_s = int(now.timestamp()) - at_s
+    late_s = (None, *(int(window.total_seconds()) for window in WINDOWS))
+    counts = [
+        np.bincount(places if most is None else places[age_s <= most], minlength=len(days)).tolist() for most in late_s
+    ]
+    return {day: Received(*each) for day, *each in zip(days, *counts, strict=True) if each[0]}
 
 
 def midnight_due(zone: str, collected_until: datetime | None, now: datetime) -> bool:

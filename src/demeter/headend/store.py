@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 
 from psycopg.rows import class_row, tuple_row
 
-from demeter.headend.model import DayCount, MeterState, ProfileState, ReadRequest, Session
+from demeter.headend.model import (
+    OK,
+    DayCount,
+    FailureCount,
+    MeterState,
+    ProfileState,
+    Purpose,
+    ReadRequest,
+    Received,
+    Session,
+)
+from demeter.kernel import Span
 from demeter.runtime.database import UnitOfWork
 from demeter.sdk import Counted, Profile
 
@@ -22,6 +33,7 @@ DONE_CHANNEL = "demeter_read_done"
 METER_COLUMNS = tuple(column.name for column in fields(MeterState))
 PROFILE_COLUMNS = tuple(column.name for column in fields(ProfileState))
 SESSION_COLUMNS = tuple(column.name for column in fields(Session))
+COUNTED = tuple(column.name for column in fields(Received))
 REQUEST_COLUMNS = ", ".join(column.name for column in fields(ReadRequest))
 
 
@@ -48,12 +60,12 @@ def save_profiles(work: UnitOfWork, states: Sequence[ProfileState]) -> None:
 
 def add_days(work: UnitOfWork, counts: Sequence[DayCount]) -> None:
     """Add to the number of reads received, by meter and day."""
-    statement = _insert("read_day", ("site_id", "meter_id", "day", "received"))
+    statement = _insert("read_day", ("site_id", "meter_id", "day", *COUNTED))
+    added = ", ".join(f"{count} = headend.read_day.{count} + EXCLUDED.{count}" for count in COUNTED)
     with work.raw.cursor() as cursor:
         cursor.executemany(
-            f"{statement} ON CONFLICT (site_id, meter_id, day)"
-            " DO UPDATE SET received = headend.read_day.received + EXCLUDED.received",
-            [astuple(count) for count in counts],
+            f"{statement} ON CONFLICT (site_id, meter_id, day) DO UPDATE SET {added}",
+            [(count.site_id, count.meter_id, count.day, *astuple(count.counts)) for count in counts],
         )
 
 
@@ -87,6 +99,30 @@ def received_since(work: UnitOfWork, site_id: int, day: date) -> dict[int, int]:
             (site_id, day),
         )
         return dict(cursor.fetchall())
+
+
+def days_received(work: UnitOfWork, site_id: int, days: tuple[date, date]) -> dict[tuple[int, date], Received]:
+    """Return what was received of site-local days, both ends included, by meter and day."""
+    with work.raw.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(
+            f"SELECT meter_id, day, {', '.join(COUNTED)} FROM headend.read_day"
+            " WHERE site_id = %s AND day BETWEEN %s AND %s",
+            (site_id, *days),
+        )
+        return {(row[0], row[1]): Received(*row[2:]) for row in cursor}
+
+
+def failures(work: UnitOfWork, site_id: int, span: Span) -> list[FailureCount]:
+    """Return why reads of a site that ended within a span failed, the reason with the most meters first."""
+    with work.raw.cursor(row_factory=class_row(FailureCount)) as cursor:
+        cursor.execute(
+            "SELECT outcome AS reason, count(DISTINCT meter_id)::int AS meters, count(*)::int AS sessions,"
+            " max(ended_at) AS last_at, (array_agg(detail ORDER BY ended_at DESC))[1] AS last_detail"
+            " FROM headend.session_log WHERE site_id = %s AND ended_at >= %s AND ended_at < %s"
+            " AND outcome <> %s AND purpose <> %s GROUP BY outcome ORDER BY meters DESC, sessions DESC, reason",
+            (site_id, span.start, span.end, OK, Purpose.COMMAND),
+        )
+        return cursor.fetchall()
 
 
 def sessions(work: UnitOfWork, site_id: int, meter_id: int, limit: int) -> list[Session]:

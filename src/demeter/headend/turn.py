@@ -7,6 +7,7 @@ moves only over slices that are committed, in their order, so a process that die
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 
 from demeter.headend.events.collecting import EventCollector, EventsNotStored
 from demeter.headend.key_finding import KeyFinder
+from demeter.headend.lanes import Place
 from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink, Target
 from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
 from demeter.headend.targets import Contact
 from demeter.kernel import Clock, Span, Unavailable
 from demeter.runtime import logging
-from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, ReadFailure
+from demeter.sdk import Collected, Delivery, Driver, FailureKind, MeterSession, Profile, PushSession, ReadFailure
 
 log = logging.get("headend")
 
@@ -62,12 +64,14 @@ class Turn:
         clock: Clock,
         limits: Limits,
         purpose: Purpose,
+        gate: asyncio.Semaphore,
         events: EventCollector | None = None,
         keys: KeyFinder | None = None,
     ) -> None:
         self._keys = keys
         self._contact = contact
         self._events = events
+        self._gate = gate
         # The record may change while the meter speaks: this session is with the meter that was called.
         self._target = contact.target
         self._driver = driver
@@ -141,9 +145,10 @@ class Turn:
         target = self._target
         if target.trouble:
             raise ReadFailure(FailureKind.NOT_CONFIGURED, target.trouble)
-        self._began = asyncio.get_running_loop().time()
-        async with asyncio.timeout(self._limits.turn_s):
+        async with Place(self._gate, self._limits.prompt_s) as place, asyncio.timeout(self._limits.turn_s):
+            self._began = asyncio.get_running_loop().time()
             session = await self._open(target)
+            place.answered()
             try:
                 await self._talk(session)
             finally:
@@ -161,7 +166,8 @@ class Turn:
     async def _talk(self, session: MeterSession) -> None:
         identified = self._contact.state.identified_at
         every = timedelta(seconds=self._limits.identify_every_s)
-        if identified is None or self._clock.now() - identified >= every:
+        due = identified is None or self._clock.now() - identified >= every
+        if due:
             await self._identify(session)
             await self._check_clock(session)
             if self._contact.target is self._target:
@@ -172,6 +178,8 @@ class Turn:
                 budget = await self._collect(session, profile, budget)
         if self._purpose is Purpose.ON_DEMAND:
             await self._read_now(session)
+        if due and isinstance(session, PushSession) and self._contact.target is self._target:
+            await self._learn(session)
         if self._events is not None and not self.more and self._events.due(self._contact, self._purpose):
             await self._settle(0)
             await self._identify(session)
@@ -184,6 +192,19 @@ class Turn:
         if serial != expected:
             self._contact.state = replace(self._contact.state, identified_at=None)
             raise ReadFailure(FailureKind.WRONG_METER, f"{expected} was called, {serial} answered")
+
+    async def _learn(self, session: PushSession) -> None:
+        """Keep by what the meter's pushes are known and read; a meter that does not tell is read all the same."""
+        title = session.peer_title or self._contact.state.system_title
+        self._contact.state = replace(self._contact.state, system_title=title)
+        if not self._limits.learn_pushes:
+            return
+        try:
+            told = {setup: list(columns) for setup, columns in (await session.push_objects()).items()}
+        except ReadFailure as failure:
+            log.info("a meter does not tell what it pushes", meter=self._contact.target.serial, reason=str(failure))
+        else:
+            self._contact.state = replace(self._contact.state, push_objects=json.dumps(told))
 
     async def _check_clock(self, session: MeterSession) -> None:
         asked = self._clock.now()
@@ -343,7 +364,7 @@ class Turn:
             return
         state = replace(known, collected_until=newest, received=known.received + len(fresh))
         contact.profiles[part.profile] = state
-        days = received_by_day(target.zone, fresh) if part.profile is Profile.BLOCK else {}
+        days = received_by_day(target.zone, fresh, self._clock.now()) if part.profile is Profile.BLOCK else {}
         self._recorder.profile(target.organization_id, state, days)
 
     async def _read_now(self, session: MeterSession) -> None:

@@ -96,7 +96,7 @@ def authorize(batch: Batch) -> None:
 def decode(batch: Batch) -> None:
     """Take the series as decoded by the driver, or decode the frame where it came without."""
     for item in batch.going():
-        item.given = item.delivery.series or _decoded(batch, item)
+        item.given = _decoded(batch, item) if item.delivery.series is None else item.delivery.series
 
 
 def _decoded(batch: Batch, item: Item) -> tuple[Series, ...]:

@@ -174,7 +174,7 @@ class IngestWriter:
         if self._closing:
             raise Unavailable("ingest is closed", code="ingest_closed")
         self._start()
-        points = sum(len(series.at_s) for series in delivery.series)
+        points = sum(len(series.at_s) for series in delivery.series or ())
         waiting = Waiting(delivery, organization_id, Future(), points, len(delivery.frame.payload))
         self._queue.append(waiting)
         self._points += points

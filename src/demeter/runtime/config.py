@@ -41,6 +41,9 @@ class Settings:
     read_concurrency: int = 80
     read_failure_after_h: int = 24
     journal_keep_days: int = 1100
+    push_host: str = ""  # where pushes are listened for; empty: all addresses of the machine
+    push_port: int = 0  # TCP and UDP; 0: nobody listens
+    acquisition_metrics_port: int = 0  # on the machine itself only; 0: none
     origin: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property

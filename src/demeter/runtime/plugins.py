@@ -7,7 +7,14 @@ from typing import Any
 
 from demeter.kernel import NotFound
 
-GROUPS = ("demeter.drivers", "demeter.decoders", "demeter.exporters", "demeter.notifiers", "demeter.payments")
+GROUPS = (
+    "demeter.drivers",
+    "demeter.pushes",
+    "demeter.decoders",
+    "demeter.exporters",
+    "demeter.notifiers",
+    "demeter.payments",
+)
 
 
 def load_all(group: str) -> dict[str, Any]:

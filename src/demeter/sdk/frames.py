@@ -64,8 +64,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One answer of one meter on its way to the store: a frame and the series decoded from it."""
+    """One message of one meter on its way to the store: a frame and the series decoded from it.
+
+    ``series`` None: nobody has decoded it yet; empty: it holds no readings.
+    """
 
     meter_id: int
     frame: Frame
-    series: tuple[Series, ...]
+    series: tuple[Series, ...] | None

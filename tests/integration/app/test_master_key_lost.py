@@ -30,7 +30,7 @@ def test_a_database_with_secrets_gets_no_new_master_key(database: Database, sett
     kept = settings.key_file.rename(settings.key_file.with_suffix(".away"))
     with pytest.raises(Unavailable, match="no master key"):
         processes.prepare(settings)
-    with pytest.raises(Unavailable, match="no master key"), opened(settings, create_key=True):
+    with pytest.raises(Unavailable, match="no master key"), opened(settings, setting_up=True):
         pass
     assert not settings.key_file.exists()
     kept.rename(settings.key_file)

@@ -75,6 +75,7 @@ class PeerMeter:
     title: bytes = field(default_factory=lambda: b"PEER%04d" % next(_titles))
     protection: Protection = Protection.AUTHENTICATED_ENCRYPTED
     counters: Counters = field(default_factory=lambda: Counters(0, 0))
+    pushes: dict[str, tuple[CaptureObject, ...]] = field(default_factory=dict)
 
     def get(self, _as: Association, class_id: int, obis: Obis, attribute: int, selection: bytes | None) -> bytes:
         place = f"{class_id}/{str(obis).split('.', 1)[1]}/{attribute}"
@@ -84,6 +85,8 @@ class PeerMeter:
             return axdr.encode(data.octets(self.serial.encode()))
         if class_id == 3 and attribute == 3:
             return self._own_scaler(obis)
+        if class_id == 40 and attribute == 2 and str(obis) in self.pushes:
+            return encode_capture_objects(self.pushes[str(obis)])
         for name, buffer in self.buffers.items():
             scaler_name = {"99.1": "94.91.4", "99.2": "94.91.5", "94.91.0": "94.91.3"}[name]
             if str(obis) == f"{self.medium}.0.{name}{'.0' if name[:2] == '99' else ''}.255":

@@ -100,7 +100,7 @@ def test_columns_of_different_length_are_refused_not_guessed(database: Database,
 
 def test_a_frame_without_series_is_decoded_by_its_decoder(database: Database, at: Place, one: int) -> None:
     writer = IngestWriter(database, {CODEC: PlainDecoder()})
-    (receipt,) = writer.write_now([replace(delivery(one, series(WH, START, [4, 5])), series=())])
+    (receipt,) = writer.write_now([replace(delivery(one, series(WH, START, [4, 5])), series=None)])
     assert (receipt.points, receipt.refusals) == (2, ())
     assert values(database, at) == {"1.0.1.29.0.255 0": [4, 5]}
 
@@ -108,8 +108,8 @@ def test_a_frame_without_series_is_decoded_by_its_decoder(database: Database, at
 def test_a_frame_nobody_can_decode_is_kept_all_the_same(database: Database, at: Place, one: int) -> None:
     writer = IngestWriter(database, {CODEC: PlainDecoder()})
     whole = delivery(one, series(WH, START, [4, 5]))
-    cut = Delivery(one, replace(whole.frame, payload=whole.frame.payload[:-1]), ())
-    alien = Delivery(one, replace(whole.frame, codec="alien"), ())
+    cut = Delivery(one, replace(whole.frame, payload=whole.frame.payload[:-1]), None)
+    alien = Delivery(one, replace(whole.frame, codec="alien"), None)
     receipts = writer.write_now([cut, alien])
     assert [r.refusals[0].reason for r in receipts] == [Reason.UNDECODABLE, Reason.UNKNOWN_CODEC]
     with database.unit_of_work(at.scope) as work:

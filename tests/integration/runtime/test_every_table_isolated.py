@@ -26,6 +26,7 @@ WITHOUT_ORGANIZATION = {
 DEFINERS = {
     "identity.find_login": "before a login there is no scope; one address, one account",
     "identity.find_session": "before a login there is no scope; one token, one session",
+    "identity.only_organization": "the number of the one organization there is, if there is only one",
     "headend.own_title": "the installation's title is one for all",
     "headend.counted": COUNTERS,
     "headend.reserve_counters": COUNTERS,

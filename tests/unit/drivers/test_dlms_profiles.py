@@ -131,11 +131,12 @@ def test_objects_are_of_classes_there_is_a_table_for(name):
 def test_an_overlay_adds_and_replaces_only_when_it_is_asked_for():
     plain = builtin().profile("is15959-2-single-phase")
     assert 21 not in plain.events
-    assert "bill" not in plain.pushes
+    bill = Obis.parse("0.132.25.9.0.255")
+    assert bill not in plain.objects
     more = builtin().profile("is15959-2-single-phase", ["is15959-vendor-codes", "is15959-vendor-pushes"])
     assert more.events[21].vendor == "several Indian makers"
     assert more.events[996].pair == 896
-    assert "bill" in more.pushes
+    assert bill in more.objects
     assert more.events[7] == plain.events[7]
     with pytest.raises(NotFound, match="no overlay is15959-vendor-codes for dsmr-5"):
         builtin().profile("dsmr-5", ["is15959-vendor-codes"])
@@ -208,9 +209,24 @@ def test_a_file_that_is_no_json_is_told_by_line_and_column():
             "none of occurrence, restoration, change",
         ),
         (
-            change(pushes=[{"key": "p", "name": "P", "form": "pairs", "every_s": "often"}]),
-            "pushes[0].every_s",
-            "decimal number of seconds",
+            change(pushes=[{"key": "p", "name": "P", "shape": "flat", "cycle": ["obis", "guess"]}]),
+            "pushes[0].cycle[1]",
+            "'guess' is none of",
+        ),
+        (
+            change(pushes=[{"key": "p", "name": "P", "shape": "positions", "lists": [["list"], ["3 1.0 2"]]}]),
+            "pushes[0].lists[1]",
+            "a column is",
+        ),
+        (
+            change(pushes=[{"key": "p", "name": "P", "shape": "positions", "lists": [["list"], ["list"]]}]),
+            "pushes[0].lists[1]",
+            "another list of 1 elements",
+        ),
+        (
+            change(pushes=[{"key": "p", "name": "P", "shape": "flat", "scalers": {"1.0.1.8.0.255": [1]}}]),
+            "pushes[0].scalers",
+            "has no attribute",
         ),
         (
             change(associations=[{"name": "a", "obis": "0.0.40.0.1", "client_sap": 16, "mechanism": "magic"}]),

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demeter.headend.model import Limits
+from demeter.headend.model import Limits, Received
 from demeter.headend.schedule import back_off, midnight_due, next_due, reads_due, received_by_day, slices
 from demeter.kernel import day_span
 
@@ -77,11 +77,15 @@ def test_only_reads_after_commissioning_and_up_to_now_are_due() -> None:
 def test_a_full_series_receives_what_is_due_on_every_day(zone: str, start: int, count: int) -> None:
     first = start // 900 * 900
     stamps = first + 900 * np.arange(1, count + 1, dtype=np.int64)
-    received = received_by_day(zone, stamps)
     begun = datetime.fromtimestamp(first, UTC)
     until = datetime.fromtimestamp(int(stamps[-1]), UTC)
-    assert sum(received.values()) == count
-    assert received == {day: reads_due(zone, day, 900, begun, until) for day in received}
+    received = received_by_day(zone, stamps, until)
+    assert sum(each.received for each in received.values()) == count
+    assert {day: each.received for day, each in received.items()} == {
+        day: reads_due(zone, day, 900, begun, until) for day in received
+    }
+    whole = sum(received.values(), Received())
+    assert (whole.within_15min, whole.within_4h, whole.within_24h) == (min(count, 2), min(count, 17), min(count, 97))
 
 
 def test_the_row_of_the_last_midnight_is_due_until_it_is_there() -> None:

@@ -115,6 +115,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/push/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Quarantine
+         * @description List pushes that were not taken and claim to be from the organization's meters.
+         *
+         *     Where the installation has one organization only, also those nobody is known for; with several, those are shown by
+         *     ``demeter push quarantine list`` on the machine.
+         */
+        get: operations["push_quarantine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/service-points/{service_point_id}": {
         parameters: {
             query?: never;
@@ -315,6 +338,26 @@ export interface paths {
          * @description List a site's meters with their last read, reads due and received, and last failure.
          */
         get: operations["meters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/reading-performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description Tell how many interval reads were due and came within 15 minutes, 4 hours and 24 hours, and why reads failed.
+         */
+        get: operations["reading_performance"];
         put?: never;
         post?: never;
         delete?: never;
@@ -968,6 +1011,25 @@ export interface components {
             message: string;
         };
         /**
+         * FailureCountAnswer
+         * @description Why reads failed, of how many meters and in how many sessions.
+         */
+        FailureCountAnswer: {
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
+            /** Last Message */
+            last_message: string;
+            /** Meters */
+            meters: number;
+            /** Reason */
+            reason: string;
+            /** Sessions */
+            sessions: number;
+        };
+        /**
          * Finding
          * @description A check of the values that failed, over ``[start, end)``. It changes no value.
          */
@@ -1113,6 +1175,41 @@ export interface components {
             values: (number | null)[];
             /** Zone */
             zone: string;
+        };
+        /**
+         * KeptAnswer
+         * @description Reads that came within a time, of those that have had that time.
+         */
+        KeptAnswer: {
+            /** Due */
+            due: number;
+            /** Received */
+            received: number;
+        };
+        /**
+         * LevelAnswer
+         * @description Interval reads due and received in time.
+         */
+        LevelAnswer: {
+            within_15min: components["schemas"]["KeptAnswer"];
+            within_24h: components["schemas"]["KeptAnswer"];
+            within_4h: components["schemas"]["KeptAnswer"];
+        };
+        /**
+         * MeterLevelAnswer
+         * @description Of one meter.
+         */
+        MeterLevelAnswer: {
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            /** Serial */
+            serial: string;
+            within_15min: components["schemas"]["KeptAnswer"];
+            within_24h: components["schemas"]["KeptAnswer"];
+            within_4h: components["schemas"]["KeptAnswer"];
         };
         /**
          * MeterPart
@@ -1273,6 +1370,36 @@ export interface components {
          */
         OperationKind: "connect" | "disconnect" | "arm" | "load-limit" | "set-clock" | "set-calendar" | "set-special-days" | "billing-reset" | "upgrade-firmware" | "change-keys";
         /**
+         * PerformanceAnswer
+         * @description How well a site was read in some of its days.
+         */
+        PerformanceAnswer: {
+            /**
+             * Failures
+             * @description Ranked: the reason with the most meters first.
+             */
+            failures: components["schemas"]["FailureCountAnswer"][];
+            /** Meters */
+            meters: components["schemas"]["MeterLevelAnswer"][];
+            /**
+             * Since
+             * Format: date
+             */
+            since: string;
+            site: components["schemas"]["LevelAnswer"];
+            /**
+             * Until
+             * Format: date
+             * @description The last day, included.
+             */
+            until: string;
+            /**
+             * Zone
+             * @description IANA zone of the days.
+             */
+            zone: string;
+        };
+        /**
          * Problem
          * @description Why a request was refused.
          */
@@ -1313,6 +1440,71 @@ export interface components {
             amount: number;
             /** Slots */
             slots: number;
+        };
+        /**
+         * QuarantineAnswer
+         * @description What quarantine holds, the newest first.
+         */
+        QuarantineAnswer: {
+            /** Messages */
+            messages: components["schemas"]["QuarantinedAnswer"][];
+        };
+        /**
+         * QuarantinedAnswer
+         * @description A message that was not taken. The same message from the same source for the same reason is one that counts.
+         */
+        QuarantinedAnswer: {
+            /** Count */
+            count: number;
+            /** Detail */
+            detail: string;
+            /**
+             * First Seen At
+             * Format: date-time
+             */
+            first_seen_at: string;
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            /**
+             * Last Seen At
+             * Format: date-time
+             */
+            last_seen_at: string;
+            /**
+             * Meter Id
+             * @description The meter it claims to be from; null when none is known by what it says.
+             */
+            meter_id: string | null;
+            /**
+             * Names
+             * @description What its body calls the meter; may be empty.
+             */
+            names: string;
+            /** Protocol */
+            protocol: string;
+            /**
+             * Reason
+             * @description In a word: unknown sender, wrong key, replayed counter, …
+             */
+            reason: string;
+            /**
+             * Size
+             * @description Bytes.
+             */
+            size: number;
+            /**
+             * Source
+             * @description IP address it came from.
+             */
+            source: string;
+            /**
+             * Title
+             * @description System title it names, hexadecimal; may be empty.
+             */
+            title: string;
         };
         /**
          * ReadNowAnswer
@@ -2491,6 +2683,91 @@ export interface operations {
             };
         };
     };
+    push_quarantine: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     service_point: {
         parameters: {
             query?: {
@@ -3467,6 +3744,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MetersAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reading_performance: {
+        parameters: {
+            query?: {
+                /** @description First day; left out: six days before the last. */
+                since?: string | null;
+                /** @description Last day; left out: today, as the site has it. */
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                site_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PerformanceAnswer"];
                 };
             };
             /** @description Unauthorized */

@@ -1,7 +1,7 @@
 """The command ``demeter``: noun, verb; every command has ``--json`` where it prints data."""
 
 # Importing them registers their commands on the root.
-from demeter.app.cli import data, discover, events, exchange, importing, meter, serving, simulate, upkeep
+from demeter.app.cli import data, discover, events, exchange, importing, meter, push, serving, simulate, upkeep
 from demeter.app.cli.root import app
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "importing",
     "main",
     "meter",
+    "push",
     "serving",
     "simulate",
     "upkeep",

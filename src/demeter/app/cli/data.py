@@ -17,7 +17,7 @@ from demeter.app.cli.explanation import explanation_document, explanation_text, 
 from demeter.app.cli.root import app
 from demeter.app.proof import keys_of_meters
 from demeter.app.wiring import Wiring, opened, writing
-from demeter.kernel import Commodity, Conflict, Invalid, NotFound
+from demeter.kernel import DAY, Commodity, Conflict, Invalid, NotFound
 from demeter.runtime.database import Scope, UnitOfWork
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
@@ -154,6 +154,42 @@ def meter_list(
     output.print_table(
         f"Meters of {place.name}", ("id", "serial", "state", "reads", "read until", "last failure"), table
     )
+
+
+@site_app.command("performance")
+@output.command
+def site_performance(
+    context: typer.Context,
+    site: SiteOption = "",
+    days: Annotated[int, typer.Option("--days", help="How many of the site's days, today included.", min=1)] = 7,
+    organization: OrganizationOption = "",
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Tell how many reads were due and came within 15 minutes, 4 and 24 hours, and why reads failed."""
+    with working(context, organization) as (_, work):
+        place = site_of(work, site)
+        today = headend.last_week(work, place.id)[1]
+        found = headend.reading_performance(work, place.id, today - (days - 1) * DAY, today)
+        serials = {meter.id: meter.serial for meter in estate.meters(work, place.id)}
+    if as_json:
+        output.print_json({"zone": place.zone, "serials": serials, **_document(found)})
+        return
+    levels = [("all meters", found.site), *((serials[level.meter_id or 0], level) for level in found.meters)]
+    rows = [(name, *map(_share, (each.within_15min, each.within_4h, each.within_24h))) for name, each in levels]
+    title = f"Reads of {place.name}, {found.since} to {found.until}: received of those due"
+    output.print_table(title, ("meter", "within 15 min", "within 4 h", "within 24 h"), rows)
+    reasons = [(each.reason, each.meters, each.sessions, each.last_at, each.last_detail) for each in found.failures]
+    output.print_table("Why reads failed", ("reason", "meters", "sessions", "last at", "what was said"), reasons)
+
+
+def _share(kept: headend.Kept) -> str:
+    return f"{kept.received}/{kept.due}" + (f" ({kept.received / kept.due:.1%})" if kept.due else "")
+
+
+def _document(found: headend.ReadingPerformance) -> dict[str, object]:
+    plain = output.plain(found)
+    assert isinstance(plain, dict)
+    return plain
 
 
 def _fields(row: headend.MeterRow) -> dict[str, object]:

@@ -317,8 +317,12 @@ def cancel(
     command: Annotated[int, typer.Argument(help="Number of the command.", min=1)],
     reason: ReasonOption = "",
     organization: OrganizationOption = "",
+    as_json: output.JsonFlag = False,
 ) -> None:
     """Cancel a command that has not been sent."""
     with working(context, organization) as (_, work):
         cancelled = headend.cancel_command(work, command, reason)
+    if as_json:
+        output.print_json(cancelled)
+        return
     typer.echo(f"Command {cancelled.id} ({cancelled.kind}) is {cancelled.state}.")

@@ -13,15 +13,11 @@ Exit codes: 0 ok · 1 failure (doctor: a line says fail; explain: something does
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, is_dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from functools import wraps
 from typing import Annotated, ParamSpec, TypeVar, cast
 
@@ -34,6 +30,25 @@ from rich.table import Table
 
 from demeter.kernel import Conflict, DemeterError, Denied, Invalid, NotFound, Unavailable
 from demeter.runtime import logging
+from demeter.sdk.commands import JsonFlag, plain, print_json
+from demeter.sdk.commands import say as complain
+
+__all__ = [
+    "EXIT_CODES",
+    "PARTIAL",
+    "DryRunFlag",
+    "JsonFlag",
+    "YesFlag",
+    "command",
+    "complain",
+    "confirm",
+    "helpful_errors",
+    "plain",
+    "print_json",
+    "print_table",
+    "say",
+    "verbose",
+]
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 3),
@@ -73,26 +88,6 @@ def verbose() -> bool:
     return "verbose" in _asked.get()
 
 
-def plain(value: object) -> object:
-    """Return ``value`` as JSON-ready data: decimals as strings without an exponent, instants as ISO 8601."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value
-
-
-def print_json(value: object) -> None:
-    """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
-
-
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table to stdout, or a sentence where it would be empty."""
     if not rows:
@@ -110,11 +105,6 @@ def say(message: str) -> None:
     """Write a message for the person at the keyboard to stderr, unless they asked for quiet."""
     if "quiet" not in _asked.get():
         complain(message)
-
-
-def complain(message: str) -> None:
-    """Write what went wrong to stderr; quiet or not."""
-    sys.stderr.write(message + "\n")
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -180,7 +170,6 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 DryRunFlag = Annotated[
     bool, typer.Option("--dry-run", help="Check everything and tell what would happen; change nothing.")
 ]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import demeter
+from demeter.app import commands
 from demeter.app import doctor as examination
 from demeter.app.cli import output
 from demeter.app.wiring import opened, schema_of
@@ -16,6 +17,7 @@ from demeter.runtime.database import newest_revision, present_revision, upgrade
 
 app = typer.Typer(
     name="demeter",
+    cls=commands.WithPlugins,
     help="Demeter: from the meter's own protocol to a number nobody has to argue about.\n\n"
     "First steps: demeter demo · demeter doctor · demeter serve",
     no_args_is_help=True,
@@ -35,7 +37,9 @@ def common(
     data_dir: Annotated[Path | None, typer.Option(help="Where Demeter keeps everything.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
-    """Read the settings once for every command."""
+    """Read the settings once for every command; those of plug-ins need none."""
+    if commands.calls_plugin(context):
+        return
     flags = {"data_dir": data_dir, "log_level": log_level}
     settings = config.load(flags, file=config_file)
     logging.configure("debug" if output.verbose() else settings.log_level, as_json=settings.log_json)

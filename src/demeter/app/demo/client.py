@@ -36,9 +36,9 @@ class ApiClient:
         answer.raise_for_status()
         return answer.json()
 
-    def post(self, path: str, body: object) -> Any:
-        """Return the JSON answer of a POST."""
-        answer = self._http.post(path, json=body)
+    def post(self, path: str, body: object, key: str = "") -> Any:
+        """Return the JSON answer of a POST; ``key``: the idempotency key, where there must be one."""
+        answer = self._http.post(path, json=body, headers={"Idempotency-Key": key} if key else None)
         answer.raise_for_status()
         return answer.json()
 

@@ -127,17 +127,17 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         client_sap=int(number(given, "client_sap", sap, 1, highest)),
         server_sap=int(number(given, "server_sap", 1, 1, 0x3FFF if line.transport.is_hdlc else 0xFFFF)),
         cipher=cipher,
-        client_title=_title(str(given["client_title"])) if "client_title" in given else None,
+        client_title=title_of(given, "client_title") if "client_title" in given else None,
         counter_obis=_obis(str(given.get("counter_obis", "0.0.43.1.3.255"))),
         max_pdu=int(number(given, "max_pdu", UDP_PDU if udp else 0xFFFF, 64, 0xFFFF)),
-        zone=_zone(str(given.get("zone", "UTC"))),
+        zone=zone_of(str(given.get("zone", "UTC"))),
         commodity=choice(given, "commodity", {str(known): known for known in Commodity}, Commodity.ELECTRICITY),
         connect_s=number(given, "connect_s", 3, 0.01, 300),
         answer_s=number(given, "answer_s", 15, 0.01, 300),
         suite=choice(given, "suite", SUITES, "0"),
         protection=choice(given, "protection", PROTECTIONS, "authenticated-encrypted"),
         signed=flag(given, "signed"),
-        meter_signing_key=_hexadecimal(given, "meter_signing_key"),
+        meter_signing_key=hexadecimal(given, "meter_signing_key"),
         meter_profile=str(given.get("meter_profile", USUAL_PROFILE)),
         overlays=tuple(each.strip() for each in str(given.get("overlays", "")).split(",") if each.strip()),
         counter_at_least=int(number(given, "counter_at_least", 0, 0, 0xFFFF_FFFF)),
@@ -149,13 +149,19 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
     return options
 
 
-def _title(text: str) -> bytes:
+def title_of(given: Mapping[str, object], name: str) -> bytes:
+    """Return a system title: eight characters or 16 hexadecimal digits.
+
+    Raises:
+        ReadFailure: NOT_CONFIGURED.
+    """
+    text = str(given[name])
     try:
         title = text.encode("ascii") if len(text) == TITLE_OCTETS else bytes.fromhex(text)
     except ValueError:
         title = b""
     if len(title) != TITLE_OCTETS:
-        raise wrong(f"the option client_title is {text!r}, not eight characters or 16 hexadecimal digits")
+        raise wrong(f"the option {name} is {text!r}, not eight characters or 16 hexadecimal digits")
     return title
 
 
@@ -176,7 +182,12 @@ def _check_profile(options: DlmsOptions) -> None:
         raise wrong(f"the option meter_profile: {error.message}; {error.hint}") from error
 
 
-def _hexadecimal(given: Mapping[str, object], name: str) -> bytes:
+def hexadecimal(given: Mapping[str, object], name: str) -> bytes:
+    """Return the octets of an option in hexadecimal; empty where it is not given.
+
+    Raises:
+        ReadFailure: NOT_CONFIGURED.
+    """
     text = str(given.get(name, ""))
     try:
         return bytes.fromhex(text)
@@ -191,7 +202,12 @@ def _obis(text: str) -> Obis:
         raise wrong(f"the option counter_obis is {text!r}, which is no OBIS code") from error
 
 
-def _zone(name: str) -> str:
+def zone_of(name: str) -> str:
+    """Return the name of an IANA zone.
+
+    Raises:
+        ReadFailure: NOT_CONFIGURED.
+    """
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -111,6 +111,11 @@ class DlmsSession:
         self._tables: dict[Profile, Table] = {}
         self._serial: str | None = None
 
+    @property
+    def client(self) -> Client:
+        """The association, for exchanges of one's own; :meth:`run` drives them."""
+        return self._client
+
     async def run(self, exchange: Exchange[T], doing: str, record: list[bytes] | None = None) -> T:
         """Drive one exchange over the connection; ``record`` receives every answer as the wrapper frame it came in.
 
@@ -287,7 +292,7 @@ class DlmsSession:
         return await self._complete(table, doing)
 
     async def _complete(self, table: Table, doing: str) -> Table:
-        """Ask the registers themselves for the scalers that the scaler profile does not name."""
+        """Ask the registers themselves for the scalers that a table does not have."""
         missing = unscaled(table.captures, table.scalers)
         if not missing:
             return table
@@ -310,6 +315,29 @@ class DlmsSession:
         """Read the event logs that may hold more than the marks know."""
         line = events.EventLine(self.run, self._complete, self._client, self._options, self._clock, self._ciphering)
         return await events.read_new(line, known)
+
+    async def tried(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
+        """Read attributes; None stands for those the meter does not give."""
+        if not attributes:
+            return []
+        answers = await self.run(self._client.get_many(attributes), doing)
+        return [answer if isinstance(answer, bytes) else None for answer in answers]
+
+    def place(self, profile: Profile) -> Obis | None:
+        """Return the logical name of a profile of this meter's commodity; None: it is not read here."""
+        found = places(profile, self._options.commodity)
+        return None if found is None else found[0]
+
+    @property
+    def peer_title(self) -> str:
+        """Return the system title the meter told in this association (hexadecimal; empty: none)."""
+        return (self._client.server_title or b"").hex()
+
+    async def push_objects(self) -> Mapping[str, Sequence[str]]:
+        """Read what the meter's pushes carry, see :mod:`demeter.drivers.dlms.pushing.learning`."""
+        from demeter.drivers.dlms.pushing.learning import push_objects
+
+        return await push_objects(self)
 
     def operations(self) -> frozenset[OperationKind]:
         """Return the kinds of operations that can be performed."""

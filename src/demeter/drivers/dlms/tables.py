@@ -138,14 +138,15 @@ def _reading_type(table: Table, column: ProfileColumn) -> ReadingType | None:
         return None
     if capture.class_id not in REGISTER_CLASSES or capture.attribute != 2:
         return None
-    kind = _kind(capture.obis)
+    kind = kind_of(capture.obis)
     if kind is None or (kind is ReadingKind.INTERVAL and table.profile is not Profile.BLOCK):
         return None
     unit, scaler = unit_word(column.unit, column.scaler)
     return ReadingType(str(capture.obis), kind, unit, scaler, _interval_s(table))
 
 
-def _kind(obis: Obis) -> ReadingKind | None:
+def kind_of(obis: Obis) -> ReadingKind | None:
+    """Return what is kept of a quantity as readings; None: nothing."""
     if obis.a == ELECTRICITY_MEDIUM:
         if obis.d in INTERVAL_PROCESSING:
             return ReadingKind.INTERVAL

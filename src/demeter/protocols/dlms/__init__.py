@@ -38,7 +38,7 @@ from demeter.protocols.dlms.profile import (
     profile_columns_batch,
     profile_columns_scalar,
 )
-from demeter.protocols.dlms.push import PushReading, PushRow, PushValue, read_push, read_push_objects
+from demeter.protocols.dlms.push import PushReading, PushRow, PushValue, read_push
 from demeter.protocols.dlms.replay import open_get_list_response, open_get_response, open_get_values
 from demeter.protocols.dlms.security import (
     Counters,
@@ -120,7 +120,6 @@ __all__ = [
     "profile_columns_batch",
     "profile_columns_scalar",
     "read_push",
-    "read_push_objects",
     "suite_keys",
     "wrap",
 ]

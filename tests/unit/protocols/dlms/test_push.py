@@ -1,4 +1,4 @@
-"""Pushed bodies of every layout become typed rows; what fits none is handed back whole with the reasons."""
+"""Pushed bodies of every layout become typed rows; what fits none, or several, is handed back whole with the reasons."""
 
 from __future__ import annotations
 
@@ -9,19 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demeter.drivers.dlms.profiles import builtin
 from demeter.protocols.dlms import axdr, data
 from demeter.protocols.dlms.cosem_time import CosemDateTime
 from demeter.protocols.dlms.data import Data
 from demeter.protocols.dlms.errors import DlmsError, Malformed
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
-from demeter.protocols.dlms.push import Layout, PushReading, PushValue, builtin_layouts, read_push, read_push_objects
+from demeter.protocols.dlms.push import Column, Layout, PushReading, PushValue, Shape
+from demeter.protocols.dlms.push import read_push as read_with
 
 TIME = bytes.fromhex("07e9050c01101e00ff014a00")
 MOMENT = CosemDateTime.from_bytes(TIME)
 POWER, ENERGY, CURRENT, VOLTAGE = (Obis.parse(f"1.0.{c}.{d}.0.255") for c, d in ((1, 7), (1, 8), (31, 7), (32, 7)))
 CLOCK, METER_ID, LIST = Obis.parse("0.0.1.0.0.255"), Obis.parse("0.0.96.1.0.255"), Obis.parse("1.1.0.2.129.255")
 INSTANT = Obis.parse("0.0.25.9.0.255")
+LAYOUTS = builtin().push_layouts
+AUTOMATIC = tuple(layout for layout in LAYOUTS if layout.automatic)
+
+
+def read_push(body, layouts=AUTOMATIC, objects=None) -> PushReading:
+    return read_with(body, layouts, objects or {})
+
+
+def columns(*texts: str) -> tuple[Column, ...]:
+    return tuple(map(Column.parse, texts))
 
 
 def name(obis: Obis) -> Data:
@@ -83,14 +95,16 @@ IDIS = data.structure(
 PAIRS = data.structure(name(CLOCK), data.octets(TIME), name(ENERGY), data.u32(99))
 
 BODIES = {
-    "obis-entries": AIDON,
-    "kamstrup": KAMSTRUP,
-    "kaifa": KAIFA,
-    "is15959": IS15959,
-    "described": E450,
-    "object-entries": IDIS,
-    "obis-pairs": PAIRS,
-    "listed-obis-pairs": data.structure(data.text("ISK"), *PAIRS.value),
+    "han-aidon/list": AIDON,
+    "han-kamstrup/list": KAMSTRUP,
+    "han-kaifa/lists": KAIFA,
+    "is15959-smart/push": IS15959,
+    "idis-2/push": data.structure(name(Obis.parse("0.1.25.9.0.255")), data.octets(TIME), data.u32(99)),
+    "pushes/described": E450,
+    "pushes/objects": IDIS,
+    "pushes/entries": data.structure(*AIDON.value[1:]),
+    "pushes/pairs": PAIRS,
+    "pushes/listed-pairs": data.structure(data.text("ISK"), *PAIRS.value),
 }
 
 
@@ -98,12 +112,13 @@ BODIES = {
 def test_the_layout_of_a_body_is_found(layout: str) -> None:
     reading = read_push(axdr.encode(BODIES[layout]))
     assert (reading.layout, reading.raw, reading.at, reading.reasons) == (layout, BODIES[layout], MOMENT, ())
-    assert read_push(BODIES[layout], name=layout) == reading
+    (alone,) = (each for each in LAYOUTS if each.name == layout)
+    assert read_push(BODIES[layout], [alone]) == reading
 
 
 def test_a_body_of_structures_tells_scalers_and_units() -> None:
     reading = read_push(AIDON)
-    assert reading.meter_id == "7359992890941742"
+    assert reading.names == ("7359992890941742",)
     assert told(reading) == {
         str(LIST): ("AIDON_V0001", 0, None),
         str(METER_ID): ("7359992890941742", 0, None),
@@ -120,7 +135,7 @@ def test_a_body_of_structures_tells_scalers_and_units() -> None:
 
 def test_names_and_values_in_turn_take_their_scalers_from_the_layout() -> None:
     reading = read_push(KAMSTRUP)
-    assert reading.meter_id == "5706567274389702"
+    assert reading.names == ("5706567274389702",)
     assert told(reading)["1.1.31.7.0.255"] == (568, -2, 33)
     assert told(reading)["1.1.1.8.0.255"] == (154_873, 1, 30)
     assert told(reading)["0.1.1.0.0.255"] == (MOMENT, 0, None)
@@ -128,28 +143,43 @@ def test_names_and_values_in_turn_take_their_scalers_from_the_layout() -> None:
 
 def test_a_list_without_names_is_read_by_places() -> None:
     reading = read_push(KAIFA)
-    assert reading.meter_id == "6970631403757615"
+    assert reading.names == ("6970631403757615",)
     assert told(reading)["1.0.31.7.0.255"] == (10533, -3, 33)
     assert told(reading)["1.0.72.7.0.255"] == (2345, -1, 35)
     assert told(reading)["1.0.1.8.0.255"] == (82_840_532, 0, 30)
-    assert read_push(data.structure(*KAIFA.value[:13])).layout == "kaifa"
+    assert read_push(data.structure(*KAIFA.value[:13])).layout == "han-kaifa/lists"
     assert read_push(data.structure(*KAIFA.value[:12])).layout is None
 
 
 def test_an_indian_push_names_meter_setup_and_clock_and_its_data_by_the_object_list() -> None:
     reading = read_push(IS15959)
-    assert (reading.meter_id, reading.push_obis, reading.at) == ("DM000001", INSTANT, MOMENT)
+    assert (reading.names, reading.push_obis, reading.at) == (("DM000001",), INSTANT, MOMENT)
     assert [value.value for value in reading.rows[0].values] == [23010, -5, "ok"]
     assert [value.obis for value in reading.rows[0].values] == [None] * 3
-    named = Layout.from_json(
-        '{"name": "utility", "shape": "flat", "header": ["meter_id", "push_obis", "clock", "rows"], "objects":'
-        '{"0.0.25.9.0.255": [{"obis": "1.0.12.7.0.255", "scaler": [-2, 35]}, "1.0.1.7.0.255", "0.0.96.2.0.255"]}}'
-    )
-    values = read_push(IS15959, [named]).rows[0].values
+    header = ("1 0.0.96.1.2.255 2", "40 0.0.25.9.0.255 1", "8 0.0.1.0.0.255 2")
+    known = {INSTANT: columns(*header, "3 1.0.12.7.0.255 2 -2 35", "3 1.0.1.7.0.255 2", "1 0.0.96.2.0.255 2")}
+    values = read_push(IS15959, objects=known).rows[0].values
     assert [str(value.obis) for value in values] == ["1.0.12.7.0.255", "1.0.1.7.0.255", "0.0.96.2.0.255"]
     assert (values[0].scaler, values[0].unit) == (-2, 35)
-    short = data.structure(*IS15959.value[:4])
-    assert "has 3" in read_push(short, [named]).reasons[0]
+    short = read_push(data.structure(*IS15959.value[:4]), objects=known)
+    assert "has 6" in short.reasons[0]
+    assert [value.obis for value in short.rows[0].values] == [None]
+
+
+def test_a_profile_inside_a_push_is_read_by_the_columns_the_meter_records() -> None:
+    rows = [data.structure(data.octets(TIME) if n == 0 else data.null(), data.u32(n)) for n in range(3)]
+    push = Obis.parse("0.5.25.9.0.255")
+    body = data.structure(data.octets(b"DM000001"), name(push), data.octets(TIME), data.array(*rows))
+    block = Obis.parse("1.0.99.1.0.255")
+    header = ("1 0.0.96.1.2.255 2", "40 0.5.25.9.0.255 1", "8 0.0.1.0.0.255 2")
+    known = {
+        push: columns(*header, "7 1.0.99.1.0.255 2"),
+        block: columns("8 0.0.1.0.0.255 2", "3 1.0.1.29.0.255 2 0 30"),
+    }
+    reading = read_push(body, objects=known)
+    assert [row.values[1].value for row in reading.rows] == [0, 1, 2]
+    # a row whose own clock is left out has no time: that of the header is when it was sent
+    assert [row.at for row in reading.rows] == [MOMENT, None, None]
 
 
 @pytest.mark.parametrize("table", [False, True])
@@ -167,17 +197,43 @@ def test_the_object_list_in_front_names_the_values() -> None:
     assert [value.class_id for value in reading.rows[0].values] == [8, 3, 3]
 
 
-def test_a_known_object_list_reads_one_row_or_many() -> None:
-    captures = (CaptureObject(8, CLOCK, 2), CaptureObject(3, ENERGY, 2))
-    row = data.structure(data.octets(TIME), data.u32(7))
-    for body, count in ((row, 1), (data.array(row, row, row), 3), (data.structure(row), 1)):
-        reading = read_push_objects(axdr.encode(body), captures, {(ENERGY, 2): (-3, 30)})
-        assert [told_row.at for told_row in reading.rows] == [MOMENT] * count
-        assert reading.rows[0].values[1] == PushValue(1, 7, ENERGY, 2, 3, -3, 30)
-    reading = read_push_objects(data.structure(data.u8(1)), captures)
+def test_object_lists_of_later_versions_are_read_and_scalers_come_from_what_is_known_of_the_meter() -> None:
+    def later(capture: CaptureObject) -> Data:
+        restriction = data.structure(data.enum(0), data.null())
+        return data.structure(*capture.to_data().value, restriction, data.array())
+
+    listed = data.array(
+        *(later(CaptureObject(c, o, 2)) for c, o in ((40, INSTANT), (1, METER_ID), (8, CLOCK), (3, ENERGY)))
+    )
+    body = data.structure(listed, data.text("DM000001"), data.octets(TIME), data.u32(1234))
+    reading = read_push(body)
+    assert (reading.layout, reading.names, reading.at) == ("pushes/described", ("DM000001",), MOMENT)
+    assert told(reading)[str(ENERGY)] == (1234, 0, None)
+    known = {POWER: columns("3 1.0.1.8.0.255 2 -1 30", "3 1.0.1.8.0.255 3")}
+    assert told(read_push(body, objects=known))[str(ENERGY)] == (1234, -1, 30)
+
+
+def test_a_known_object_list_names_whatever_the_meter_pushes() -> None:
+    known = {None: columns("8 0.0.1.0.0.255 2", "3 1.0.1.8.0.255 2 -3 30")}
+    reading = read_push(axdr.encode(data.structure(data.octets(TIME), data.u32(7))), objects=known)
+    assert (reading.layout, reading.rows[0].at) == ("push objects", MOMENT)
+    assert reading.rows[0].values[1] == PushValue(1, 7, ENERGY, 2, 3, -3, 30)
+    for body in (
+        data.structure(data.u8(1)),
+        data.structure(data.u8(1), data.u8(1)),
+        data.structure(data.octets(TIME), data.text("7")),
+        data.u8(1),
+    ):
+        assert read_push(body, (), objects=known).layout is None
+
+
+def test_a_body_that_two_layouts_read_differently_is_not_guessed() -> None:
+    other = Layout("x/other", Shape.FLAT, cycle=("obis", "value"), scalers={ENERGY: (3, 30)})
+    reading = read_push(PAIRS, (*AUTOMATIC, other))
     assert (reading.layout, reading.rows) == (None, ())
-    assert "1 elements where 2" in reading.reasons[0]
-    assert read_push_objects(data.u8(1), captures).layout is None
+    assert reading.reasons[-1] == "it may be pushes/pairs or x/other"
+    same = Layout("x/same", Shape.FLAT, cycle=("obis", "value"))
+    assert read_push(PAIRS, (*AUTOMATIC, same)).layout == "pushes/pairs"
 
 
 @pytest.mark.parametrize("octets", ["07e9630c01101e00ff014a00", "ffffffffffffffffffffffff"])
@@ -185,7 +241,7 @@ def test_an_impossible_clock_does_not_lose_the_rest(octets: str) -> None:
     body = data.array(*AIDON.value[:5], data.structure(name(CLOCK), data.octets(bytes.fromhex(octets))), AIDON.value[6])
     reading = read_push(body)
     assert told(reading)[str(ENERGY)] == (1_568_793, 1, 30)
-    assert reading.layout == "obis-entries"
+    assert reading.layout == "han-aidon/list"
     assert len(reading.reasons) == (1 if octets.startswith("07") else 0)
 
 
@@ -210,39 +266,22 @@ def test_an_impossible_clock_does_not_lose_the_rest(octets: str) -> None:
 def test_what_fits_no_layout_is_handed_back_with_a_reason_for_each(body: Data) -> None:
     reading = read_push(body)
     assert (reading.layout, reading.rows, reading.raw) == (None, (), body)
-    assert len(reading.reasons) == sum(layout.automatic for layout in builtin_layouts())
+    assert len(reading.reasons) == len(AUTOMATIC)
     assert all(": " in reason for reason in reading.reasons)
 
 
-def test_a_list_that_looks_like_any_other_is_taken_only_by_name() -> None:
+def test_a_list_that_looks_like_any_other_is_taken_only_when_asked_for() -> None:
     body = data.structure(data.u32(1500))
     assert read_push(body).layout is None
-    assert told(read_push(body, name="kaifa-list-1")) == {str(POWER): (1500, 0, 27)}
-    with pytest.raises(Malformed, match="no push layout"):
-        read_push(body, name="unheard of")
+    (shortest,) = (layout for layout in LAYOUTS if not layout.automatic)
+    assert shortest.name == "han-kaifa/list-1"
+    assert told(read_push(body, [shortest])) == {str(POWER): (1500, 0, 27)}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"name": "x", "shape": "round"}',
-        '{"name": "x", "shape": "flat", "cycle": ["obis", "guess"]}',
-        '{"name": "x", "shape": "positions", "lists": [["1.0"]]}',
-        '{"name": "x", "shape": "flat", "scalers": {"1.0.1.8.0.255": [1]}}',
-        '{"name": "x", "shape": "flat", "body": "circle"}',
-    ],
-)
-def test_a_file_that_is_no_layout_is_refused(text: str) -> None:
-    with pytest.raises(Malformed, match="not a push layout"):
-        Layout.from_json(text)
-
-
-def test_layouts_have_names_of_their_own() -> None:
-    names = [layout.name for layout in builtin_layouts()]
-    assert len(names) == len(set(names)) >= 9
+@pytest.mark.parametrize("text", ["", "1.0.1.8.0.255", "3 1.0.1.8.0.255 two", "3 1.0.1.8.0.255 2 1", "3 1.0 2"])
+def test_what_is_no_column_is_refused(text: str) -> None:
+    with pytest.raises(Malformed):
+        Column.parse(text)
 
 
 def attempt(octets: bytes) -> PushReading | DlmsError:

@@ -6,18 +6,12 @@ from demeter.drivers.dlms.profiles.model import (
     EventCode,
     EventGroup,
     EventKind,
-    ItemKind,
     MeterProfile,
     NamedObject,
     ProfileTable,
-    PushForm,
-    PushItem,
-    PushLayout,
-    PushMarker,
     Source,
 )
 from demeter.drivers.dlms.profiles.names import obis_name
-from demeter.drivers.dlms.profiles.pushes import PushedValue, detect, read_push
 from demeter.drivers.dlms.profiles.reading import ProfileError
 
 __all__ = [
@@ -25,22 +19,14 @@ __all__ = [
     "EventCode",
     "EventGroup",
     "EventKind",
-    "ItemKind",
     "MeterProfile",
     "NamedObject",
     "ProfileError",
     "ProfileFile",
     "ProfileLibrary",
     "ProfileTable",
-    "PushForm",
-    "PushItem",
-    "PushLayout",
-    "PushMarker",
-    "PushedValue",
     "Source",
     "builtin",
-    "detect",
     "obis_name",
     "read_file",
-    "read_push",
 ]

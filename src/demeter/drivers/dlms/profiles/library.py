@@ -24,11 +24,11 @@ from demeter.drivers.dlms.profiles.model import (
     MeterProfile,
     NamedObject,
     ProfileTable,
-    PushLayout,
     Source,
 )
 from demeter.drivers.dlms.profiles.reading import Fields, ProfileError
 from demeter.kernel import Commodity, NotFound
+from demeter.protocols.dlms.push import Layout
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class ProfileFile:
     tables: tuple[ProfileTable, ...]
     event_groups: tuple[EventGroup, ...]
     events: tuple[EventCode, ...]
-    pushes: tuple[PushLayout, ...]
+    pushes: tuple[Layout, ...]
     associations: tuple[AssociationInfo, ...]
 
 
@@ -71,9 +71,10 @@ def read_file(file: str, text: str) -> ProfileFile:
     if kind not in KINDS:
         raise fields.wrong("kind", f"{kind!r} is none of {', '.join(KINDS)}")
     vendor = fields.take("vendor", str) if kind == "overlay" else ""
+    name = fields.take("id", str)
     found = ProfileFile(
         file,
-        fields.take("id", str),
+        name,
         kind,
         fields.take("title", str),
         reading.source(fields),
@@ -86,7 +87,7 @@ def read_file(file: str, text: str) -> ProfileFile:
         tuple(_unique(fields, "tables", reading.table, lambda each: each.key)),
         tuple(_unique(fields, "event_groups", reading.event_group, lambda each: each.key)),
         tuple(_unique(fields, "events", partial(reading.event, vendor=vendor), lambda each: each.code)),
-        tuple(_unique(fields, "pushes", reading.push, lambda each: each.key)),
+        tuple(_unique(fields, "pushes", partial(reading.push, of=name), lambda each: each.name)),
         tuple(_unique(fields, "associations", reading.association, lambda each: each.name)),
     )
     fields.end()
@@ -138,6 +139,11 @@ class ProfileLibrary:
     def ids(self) -> tuple[str, ...]:
         """The kinds of meters, by id."""
         return tuple(sorted(each.id for each in self._files.values() if each.kind == "profile"))
+
+    @property
+    def push_layouts(self) -> tuple[Layout, ...]:
+        """Every push layout, of all profiles, parts and overlays: a body tells itself which it has."""
+        return tuple(layout for each in self._files.values() for layout in each.pushes)
 
     def overlays(self, profile_id: str) -> tuple[str, ...]:
         """Return the overlays that fit a profile.
@@ -199,7 +205,7 @@ def _merge(last: ProfileFile, line: Iterable[ProfileFile]) -> MeterProfile:
         _by(found, lambda each: each.tables, lambda entry: entry.key),
         _by(found, lambda each: each.event_groups, lambda entry: entry.key),
         _by(found, lambda each: each.events, lambda entry: entry.code),
-        _by(found, lambda each: each.pushes, lambda entry: entry.key),
+        _by(found, lambda each: each.pushes, lambda entry: entry.name),
         _by(found, lambda each: each.associations, lambda entry: entry.name),
     )
 

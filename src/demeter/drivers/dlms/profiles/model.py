@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
+from demeter.protocols.dlms.push import Layout
 
 
 class EventKind(StrEnum):
@@ -81,58 +82,6 @@ class AssociationInfo:
     security: Obis | None = None
 
 
-class PushForm(StrEnum):
-    """How a push body is built."""
-
-    POSITIONAL = "positional"
-    """A structure of values; what each is follows from its place and the number of them."""
-    PAIRS = "pairs"
-    """A structure: a list name, then logical name and value in turn."""
-    STRUCTURES = "structures"
-    """An array of structures: logical name, value, and scaler and unit."""
-    SETUP = "setup"
-    """A structure of the attributes in a push setup's object list, in its order."""
-
-
-class ItemKind(StrEnum):
-    """What an item of a push is."""
-
-    NUMBER = "number"
-    TEXT = "text"
-    MOMENT = "moment"
-    NAME = "name"
-
-
-@dataclass(frozen=True, slots=True)
-class PushItem:
-    """One value of a push; a number is ``value × 10**scaler`` of the unit code ``unit``."""
-
-    obis: Obis
-    kind: ItemKind
-    scaler: int | None = None
-    unit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PushMarker:
-    """What a body is recognised by: a text, or a logical name, at a place (counted from 0)."""
-
-    at: int
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PushLayout:
-    """The layout of one push; ``every_s`` is a decimal number of seconds, as text."""
-
-    key: str
-    name: str
-    form: PushForm
-    items: tuple[PushItem, ...]
-    marker: PushMarker | None = None
-    every_s: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the facts of a file come from, and which of them nobody could check."""
@@ -155,7 +104,7 @@ class MeterProfile:
     tables: Mapping[str, ProfileTable] = field(default_factory=dict)
     event_groups: Mapping[str, EventGroup] = field(default_factory=dict)
     events: Mapping[int, EventCode] = field(default_factory=dict)
-    pushes: Mapping[str, PushLayout] = field(default_factory=dict)
+    pushes: Mapping[str, Layout] = field(default_factory=dict)
     associations: Mapping[str, AssociationInfo] = field(default_factory=dict)
 
     def event(self, code: int, log: Obis | None = None) -> EventCode:

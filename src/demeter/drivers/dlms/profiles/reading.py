@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -13,24 +12,19 @@ from demeter.drivers.dlms.profiles.model import (
     EventCode,
     EventGroup,
     EventKind,
-    ItemKind,
     NamedObject,
     ProfileTable,
-    PushForm,
-    PushItem,
-    PushLayout,
-    PushMarker,
     Source,
 )
 from demeter.kernel import Invalid
 from demeter.protocols.dlms.errors import DlmsError
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.profile import CaptureObject
+from demeter.protocols.dlms.push import WORDS, Column, Layout, Shape, parse_scaler
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
 
-_SECONDS: Final = re.compile(r"\d+(\.\d+)?")
 _MECHANISMS: Final = ("none", "lls", "hls")
 
 
@@ -238,42 +232,47 @@ def association(fields: Fields) -> AssociationInfo:
     )
 
 
-def push(fields: Fields) -> PushLayout:
-    """Read a push layout."""
-    return PushLayout(
-        _words(fields, "key"),
-        _words(fields, "name"),
-        fields.word("form", PushForm),
-        tuple(fields.each("items", _push_item)),
-        _marker(fields),
-        _seconds(fields),
+def push(fields: Fields, of: str) -> Layout:
+    """Read a push layout of the file whose id is ``of``; its ``name`` is for people and stays in the file."""
+    _words(fields, "name")
+    shape = fields.word("shape", Shape)
+    return Layout(
+        f"{of}/{_words(fields, 'key')}",
+        shape,
+        _push_words(fields, "header"),
+        _push_words(fields, "entry" if shape is Shape.ENTRIES else "cycle"),
+        fields.take("starts", str, default=""),
+        _push_lists(fields),
+        _push_scalers(fields),
+        fields.take("automatic", bool, default=True),
     )
 
 
-def _push_item(fields: Fields) -> PushItem:
-    return PushItem(
-        fields.obis("obis"),
-        fields.word("kind", ItemKind),
-        fields.maybe_number("scaler", -128, 127),
-        fields.maybe_number("unit", 1, 255),
-    )
+def _push_words(fields: Fields, name: str) -> tuple[str, ...]:
+    found = fields.texts(name)
+    for place, word in enumerate(found):
+        if word.removesuffix("?") not in WORDS:
+            raise fields.wrong(f"{name}[{place}]", f"{word!r} is none of {', '.join(sorted(WORDS))}")
+    return found
 
 
-def _marker(fields: Fields) -> PushMarker | None:
-    if not fields.has("marker"):
-        return None
-    inner = fields.inner("marker")
-    at = inner.number("at", 0, 255)
-    octets = inner.obis("obis").to_bytes() if inner.has("obis") else _words(inner, "text").encode()
-    inner.end()
-    return PushMarker(at, octets)
+def _push_lists(fields: Fields) -> dict[int, tuple[Column, ...]]:
+    found: dict[int, tuple[Column, ...]] = {}
+    for place, columns in enumerate(fields.take("lists", list, default=[])):
+        try:
+            found[len(columns)] = tuple(map(Column.parse, columns))
+        except (AttributeError, TypeError, DlmsError) as error:
+            raise fields.wrong(f"lists[{place}]", str(error)) from None
+        if len(found) <= place:
+            raise fields.wrong(f"lists[{place}]", f"there is another list of {len(columns)} elements")
+    return found
 
 
-def _seconds(fields: Fields) -> str:
-    text = fields.take("every_s", str, default="")
-    if text and not _SECONDS.fullmatch(text):
-        raise fields.wrong("every_s", f"a decimal number of seconds is due, as text, not {text!r}")
-    return text
+def _push_scalers(fields: Fields) -> dict[Obis, tuple[int, int]]:
+    try:
+        return {Obis.parse(name): parse_scaler(text) for name, text in fields.take("scalers", dict, default={}).items()}
+    except (AttributeError, TypeError, DlmsError) as error:
+        raise fields.wrong("scalers", str(error)) from None
 
 
 def _words(fields: Fields, name: str) -> str:

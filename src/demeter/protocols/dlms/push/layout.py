@@ -1,48 +1,36 @@
-"""Layouts of notification bodies: data files, read and checked once.
-
-A layout is a JSON object:
-
-``name``, ``source``
-    What it is called, and where the facts come from.
-``shape``
-    How the body is built: ``entries`` (each element a structure as ``entry`` says), ``flat`` (elements as ``header``
-    says, then ``cycle`` over and over), ``positions`` (each element has its meaning by its place; ``lists`` holds one
-    such list for each length) or ``described`` (the first element holds the push object list).
-``header``, ``cycle``, ``entry``
-    Words: ``obis``, ``value``, ``scaler_unit``, ``class``, ``attribute``, ``list`` (a text that names the list),
-    ``meter_id``, ``push_obis``, ``clock``, ``rows`` (an array of rows or one row, the rest of the body; of a flat
-    layout). A word with ``?`` may be missing at the end.
-``body``
-    ``array``, ``structure`` or both: what the body may be. ``starts``: a text the first element must begin with.
-``meter_id``
-    The logical names whose value is the meter's number.
-``scalers``
-    Logical name → [scaler, unit], where the body does not tell.
-``objects``
-    Push setup's logical name → logical names of the values, for ``rows``.
-``automatic``
-    false: only taken when asked for by name, because other bodies look the same. ``order``: lower is tried first.
-"""
+"""Layouts of notification bodies: how a kind of body is built and what its places mean. They come from data files."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
-from typing import Any, Final
+from enum import StrEnum
+from typing import Final, Self
 
-from demeter.protocols.dlms.data import Tag
 from demeter.protocols.dlms.errors import DlmsError, Malformed
 from demeter.protocols.dlms.obis import Obis
 
 WORDS: Final = frozenset(
     {"obis", "value", "scaler_unit", "class", "attribute", "list", "meter_id", "push_obis", "clock", "rows"}
 )
-SHAPES: Final = frozenset({"entries", "flat", "positions", "described"})
+"""What a place may hold. ``list``: a text that names the list; ``meter_id``: the meter's number; ``push_obis``: the
+logical name of the push setup; ``rows``: an array of rows, one row, or the rest of the body. A word with ``?`` may be
+missing at the end."""
 
 Scaler = tuple[int, int]
+
+
+class Shape(StrEnum):
+    """How a body is built."""
+
+    ENTRIES = "entries"
+    """Each element is a structure as ``cycle`` says."""
+    FLAT = "flat"
+    """Elements as ``header`` says, then ``cycle`` over and over."""
+    POSITIONS = "positions"
+    """Each element has its meaning by its place; ``lists`` holds one such list for each number of elements."""
+    DESCRIBED = "described"
+    """The first element is the push object list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,86 +42,68 @@ class Column:
     class_id: int | None = None
     scaler: Scaler | None = None
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``class name attribute`` and, where the body does not tell them, scaler and unit; or ``list``.
+
+        Raises:
+            Malformed: it is neither.
+        """
+        if text == "list":
+            return cls(None)
+        try:
+            class_id, name, attribute, *rest = text.split()
+            scaler = None if not rest else parse_scaler(" ".join(rest))
+            return cls(Obis.parse(name), int(attribute), int(class_id), scaler)
+        except (ValueError, DlmsError):
+            raise Malformed(f'a column is "class name attribute [scaler unit]" or "list", not {text!r}') from None
+
+    def __str__(self) -> str:
+        if self.obis is None:
+            return "list"
+        scaler = "" if self.scaler is None else f" {self.scaler[0]} {self.scaler[1]}"
+        return f"{self.class_id} {self.obis} {self.attribute}{scaler}"
+
+
+def parse_scaler(text: str) -> Scaler:
+    """Read ``scaler unit``, two whole numbers.
+
+    Raises:
+        Malformed: it is none.
+    """
+    try:
+        scaler, unit = map(int, text.split())
+    except ValueError:
+        raise Malformed(f"scaler and unit are two whole numbers, not {text!r}") from None
+    return scaler, unit
+
+
+Columns = tuple[Column, ...]
+Objects = Mapping[Obis | None, Columns]
+"""What is in pushes, as their push object lists say: by push setup, by profile generic (the columns of its rows), or
+None: in whatever the meter pushes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A checked layout; see the module for what its fields mean."""
+    """How a kind of body is built. ``starts``: a text the first element begins with. ``lists``: by their length.
+
+    ``scalers``: scaler and unit by logical name, where the body does not tell. ``automatic`` false: only taken when
+    asked for, because other bodies look the same.
+    """
 
     name: str
-    shape: str
-    bodies: tuple[Tag, ...] = (Tag.STRUCTURE, Tag.ARRAY)
+    shape: Shape
     header: tuple[str, ...] = ()
     cycle: tuple[str, ...] = ()
     starts: str = ""
-    lists: Mapping[int, tuple[Column, ...]] = field(default_factory=dict)
-    meter_id: frozenset[Obis] = frozenset()
+    lists: Mapping[int, Columns] = field(default_factory=dict)
     scalers: Mapping[Obis, Scaler] = field(default_factory=dict)
-    objects: Mapping[Obis, tuple[Column, ...]] = field(default_factory=dict)
     automatic: bool = True
-    order: int = 50
 
-    @classmethod
-    def from_json(cls, text: str) -> Layout:
-        """Read a layout.
-
-        Raises:
-            Malformed: it is no layout; the message tells why.
-        """
-        try:
-            return _layout(json.loads(text))
-        except (KeyError, TypeError, ValueError, AttributeError, DlmsError) as error:
-            raise Malformed(f"not a push layout: {type(error).__name__}: {error}") from None
-
-
-@cache
-def builtin_layouts() -> tuple[Layout, ...]:
-    """The layouts that come along, in the order in which they are tried."""
-    folder = files("demeter.protocols.dlms.push") / "layouts"
-    texts = [entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".json")]
-    return tuple(sorted(map(Layout.from_json, texts), key=lambda layout: (layout.order, layout.name)))
-
-
-def _layout(told: dict[str, Any]) -> Layout:
-    shape = told["shape"]
-    if shape not in SHAPES:
-        raise ValueError(f"shape {shape!r}")
-    bodies = told.get("body", ["structure", "array"])
-    return Layout(
-        name=str(told["name"]),
-        shape=shape,
-        bodies=tuple(Tag[body.upper()] for body in ([bodies] if isinstance(bodies, str) else bodies)),
-        header=_words(told.get("header", [])),
-        cycle=_words(told.get("entry" if shape == "entries" else "cycle", [])),
-        starts=str(told.get("starts", "")),
-        lists={len(columns): tuple(map(_column, columns)) for columns in told.get("lists", [])},
-        meter_id=frozenset(Obis.parse(name) for name in told.get("meter_id", [])),
-        scalers={Obis.parse(name): _scaler(pair) for name, pair in told.get("scalers", {}).items()},
-        objects={Obis.parse(name): tuple(map(_column, columns)) for name, columns in told.get("objects", {}).items()},
-        automatic=bool(told.get("automatic", True)),
-        order=int(told.get("order", 50)),
-    )
-
-
-def _words(told: list[str]) -> tuple[str, ...]:
-    for word in told:
-        if word.removesuffix("?") not in WORDS:
-            raise ValueError(f"word {word!r}")
-    return tuple(told)
-
-
-def _column(told: str | dict[str, Any]) -> Column:
-    """``"1.0.1.7.0.255"``, ``"list"``, or an object with obis, attribute, class and scaler."""
-    if isinstance(told, str):
-        return Column(None if told == "list" else Obis.parse(told))
-    scaler = told.get("scaler")
-    return Column(
-        Obis.parse(told["obis"]),
-        int(told.get("attribute", 2)),
-        told.get("class"),
-        None if scaler is None else _scaler(scaler),
-    )
-
-
-def _scaler(pair: list[int]) -> Scaler:
-    scaler, unit = pair
-    return int(scaler), int(unit)
+    @property
+    def rank(self) -> int:
+        """How surely a body is known by it, the surest first: a name, a push setup or object list, the form alone."""
+        if self.starts:
+            return 0
+        return 1 if "push_obis" in self.header or self.shape is Shape.DESCRIBED else 2

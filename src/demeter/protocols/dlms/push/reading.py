@@ -1,13 +1,16 @@
-"""A notification body → typed rows: by the push object list where it is known, else by the first layout that fits.
+"""A notification body → typed rows: by the push object list where it is known, else by the layout that fits.
 
-Nothing is guessed: a layout fits when every element is what the layout says. What fits none is handed back whole, with
-the reasons.
+Nothing is guessed: a layout fits when every element is what the layout says, and where two that are equally sure read
+a body differently, neither is taken. What is not read is handed back whole, with the reasons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
+from types import MappingProxyType
 from typing import Final
 
 from demeter.protocols.dlms.axdr import decode_all
@@ -15,11 +18,19 @@ from demeter.protocols.dlms.cosem_time import CosemDateTime
 from demeter.protocols.dlms.data import Data, Tag
 from demeter.protocols.dlms.errors import DlmsError, Malformed
 from demeter.protocols.dlms.obis import Obis
-from demeter.protocols.dlms.profile.captures import CaptureObject, decode_capture_objects
-from demeter.protocols.dlms.push.layout import Column, Layout, Scaler, builtin_layouts
+from demeter.protocols.dlms.profile.captures import CaptureObject
+from demeter.protocols.dlms.push.layout import Column, Layout, Objects, Scaler, Shape
 from demeter.protocols.dlms.push.model import PushReading, PushRow, PushValue, Value
 
+BY_OBJECTS: Final = "push objects"
+"""The name readings bear that were read by the meter's own push object list."""
+
+MOST_OBJECTS: Final = 256
+"""Objects a push object list may hold."""
+
 _CLOCK_CLASS: Final = 8
+_PROFILE_CLASS: Final = 7
+_VALUE: Final = 2
 _SEQUENCES: Final = (Tag.ARRAY, Tag.STRUCTURE)
 _TEXTS: Final = (Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING)
 _NUMBERS: Final = frozenset(
@@ -37,6 +48,14 @@ _NUMBERS: Final = frozenset(
         Tag.BOOLEAN,
     }
 )
+_METER_NAMES: Final = frozenset(
+    map(
+        Obis.parse,
+        ("0.0.96.1.0.255", "0.0.96.1.1.255", "0.0.96.1.2.255", "1.0.0.0.0.255", "1.1.0.0.5.255", "0.0.42.0.0.255"),
+    )
+)
+"""Whose value is a number or name of the meter: serial, equipment and device identifier, GS1 number, logical device."""
+_NOTHING: Final[Objects] = MappingProxyType({})
 
 
 class _Unfit(Exception):
@@ -48,84 +67,81 @@ class _Found:
     """What is gathered while a body is read."""
 
     layout: Layout
-    meter_id: str | None = None
+    objects: Objects
+    names: list[str] = field(default_factory=list)
     push_obis: Obis | None = None
     at: CosemDateTime | None = None
     rows: list[PushRow] = field(default_factory=list)
     values: list[PushValue] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def scaler(self, obis: Obis | None, attribute: int) -> tuple[int, int | None]:
+        """Return scaler and unit of what does not tell them itself: as the layout or any of the meter's lists says."""
+        if obis is None or attribute != _VALUE:
+            return 0, None
+        told = self.layout.scalers.get(obis)
+        if told is None:
+            columns = (column for columns in self.objects.values() for column in columns)
+            told = next((each.scaler for each in columns if (each.obis, each.attribute) == (obis, _VALUE)), None)
+        return told or (0, None)
 
-def read_push(body: bytes | Data, layouts: Sequence[Layout] | None = None, *, name: str | None = None) -> PushReading:
-    """Read a body with the layout called ``name``, or with the first of ``layouts`` (built-in ones) that fits.
+
+def read_push(body: bytes | Data, layouts: Iterable[Layout], objects: Objects = _NOTHING) -> PushReading:
+    """Read a body by what ``objects`` say the meter pushes, else with the one of ``layouts`` that fits.
 
     Raises:
         DlmsError: the octets are no A-XDR value.
-        Malformed: there is no layout of that name.
     """
     data = body if isinstance(body, Data) else decode_all(body)
-    known = builtin_layouts() if layouts is None else layouts
-    chosen = [layout for layout in known if (layout.automatic if name is None else layout.name == name)]
-    if name is not None and not chosen:
-        raise Malformed(f"there is no push layout {name!r}")
-    reasons = []
-    for layout in chosen:
-        try:
-            return _read(data, layout)
-        except _Unfit as reason:
-            reasons.append(f"{layout.name}: {reason}")
+    reasons: list[str] = []
+    if None in objects:
+        whole = Layout(BY_OBJECTS, Shape.POSITIONS, lists={len(objects[None]): objects[None]})
+        fitting = _fitting(data, (whole,), objects, reasons)
+        if fitting:
+            return fitting[0]
+    for _, equals in groupby(sorted(layouts, key=attrgetter("rank")), key=attrgetter("rank")):
+        fitting = _fitting(data, equals, objects, reasons)
+        if fitting and all(replace(other, layout=fitting[0].layout) == fitting[0] for other in fitting[1:]):
+            return fitting[0]
+        if fitting:
+            reasons.append(f"it may be {' or '.join(str(each.layout) for each in fitting)}")
+            break
     return PushReading(None, data, reasons=tuple(reasons))
 
 
-def read_push_objects(
-    body: bytes | Data,
-    captures: Sequence[CaptureObject],
-    scalers: Mapping[tuple[Obis, int], Scaler] | None = None,
-) -> PushReading:
-    """Read a body whose push object list is known: one value for each capture, or an array of such rows.
-
-    ``scalers`` are those of :func:`~demeter.protocols.dlms.profile.decode_scaler_profile`. A body of another number of
-    values is handed back whole, with the reason.
-
-    Raises:
-        DlmsError: the octets are no A-XDR value.
-    """
-    data = body if isinstance(body, Data) else decode_all(body)
-    known = scalers or {}
-    columns = tuple(
-        Column(item.obis, item.attribute, item.class_id, known.get((item.obis, item.attribute))) for item in captures
-    )
-    found = _Found(Layout("objects", "positions"))
-    try:
-        for row in _rows_of(data, len(columns)):
-            _by_columns(found, row, columns)
-            _end_row(found)
-    except _Unfit as reason:
-        return PushReading(None, data, reasons=(f"objects: {reason}",))
-    return _reading(found, data)
+def _fitting(data: Data, layouts: Iterable[Layout], objects: Objects, reasons: list[str]) -> list[PushReading]:
+    found = []
+    for layout in layouts:
+        try:
+            found.append(_read(data, layout, objects))
+        except _Unfit as reason:
+            reasons.append(f"{layout.name}: {reason}")
+    return found
 
 
-def _read(data: Data, layout: Layout) -> PushReading:
-    if data.tag not in layout.bodies:
+def _read(data: Data, layout: Layout, objects: Objects) -> PushReading:
+    if data.tag not in _SEQUENCES:
         raise _Unfit(f"the body is {data.tag.name}")
     if not data.value:
         raise _Unfit("the body is empty")
-    if layout.starts and not (_text(data.value[0]) or "").startswith(layout.starts):
+    if layout.starts and not _first_text(data.value[0]).startswith(layout.starts):
         raise _Unfit(f"it does not begin with {layout.starts!r}")
-    found = _Found(layout)
-    shape = {"entries": _entries, "flat": _flat, "positions": _positions, "described": _described}[layout.shape]
-    shape(found, data.value)
+    found = _Found(layout, objects)
+    _SHAPES[layout.shape](found, data.value)
     _end_row(found)
     if not found.rows:
         raise _Unfit("there are no values")
-    return _reading(found, data)
-
-
-def _reading(found: _Found, data: Data) -> PushReading:
-    at = found.at or (found.rows[0].at if found.rows else None)
+    at = found.at or found.rows[0].at
     return PushReading(
-        found.layout.name, data, tuple(found.rows), found.meter_id, found.push_obis, at, tuple(found.notes)
+        layout.name, data, tuple(found.rows), tuple(found.names), found.push_obis, at, tuple(found.notes)
     )
+
+
+def _first_text(first: Data) -> str:
+    """The text a body begins with, be it in a structure of its own behind its logical name."""
+    if first.tag is Tag.STRUCTURE:
+        return next((text for text in map(_text, first.value[1:2]) if text), "")
+    return _text(first) or ""
 
 
 # Shapes
@@ -149,7 +165,7 @@ def _flat(found: _Found, items: Sequence[Data]) -> None:
     _take(found, fixed, items[: len(fixed)], 0)
     rest = items[len(fixed) :]
     if open_end:
-        _rest(found, rest)
+        _rest(found, items[: len(fixed)], rest)
         return
     if not cycle or len(rest) % len(cycle):
         raise _Unfit(f"{len(rest)} elements are no sequence of {', '.join(cycle)}")
@@ -167,7 +183,7 @@ def _positions(found: _Found, items: Sequence[Data]) -> None:
 def _described(found: _Found, items: Sequence[Data]) -> None:
     """The push object list first, then its values (the list may name itself)."""
     try:
-        captures = decode_capture_objects(_as_array(items[0]))
+        captures = object_list(items[0])
     except DlmsError as error:
         raise _Unfit(f"the first element is no object list: {error}") from None
     values = items[1:]
@@ -178,40 +194,50 @@ def _described(found: _Found, items: Sequence[Data]) -> None:
     _by_columns(found, values, [Column(item.obis, item.attribute, item.class_id) for item in captures])
 
 
-def _rest(found: _Found, rest: Sequence[Data]) -> None:
-    """The values behind a header: rows in an array, one row in a structure, or the rest of the body itself."""
-    columns = found.layout.objects.get(found.push_obis) if found.push_obis else None
+_SHAPES: Final = {
+    Shape.ENTRIES: _entries,
+    Shape.FLAT: _flat,
+    Shape.POSITIONS: _positions,
+    Shape.DESCRIBED: _described,
+}
+
+
+def _rest(found: _Found, header: Sequence[Data], rest: Sequence[Data]) -> None:
+    """What is behind a header: rows in an array, one row in a structure, or the rest of the body itself.
+
+    A push object list names the whole body, header included; one of another length than the body tells nothing.
+    """
+    columns = found.objects.get(found.push_obis, ()) if found.push_obis else ()
+    if len(columns) == len(header) + len(rest):
+        _by_columns(found, rest, columns[len(header) :])
+        return
+    if columns:
+        found.notes.append(f"{len(header) + len(rest)} values where {found.push_obis} has {len(columns)}")
     whole: Data = rest[0] if len(rest) == 1 else Data(Tag.STRUCTURE, tuple(rest))
     if whole.tag not in _SEQUENCES:
         whole = Data(Tag.STRUCTURE, (whole,))
-    rows = whole.value if _is_table(whole) else (whole,)
-    for row in rows:
-        if columns is not None and len(columns) == len(row.value):
-            _by_columns(found, row.value, columns)
-        else:
-            if columns is not None:
-                found.notes.append(f"{len(row.value)} values where {found.push_obis} has {len(columns)}")
-            for place, item in enumerate(row.value):
-                _add(found, PushValue(place, None), item)
+    for row in whole.value if _is_table(whole) else (whole,):
+        for place, item in enumerate(row.value):
+            _add(found, PushValue(place, None), item)
         _end_row(found)
-
-
-def _rows_of(data: Data, count: int) -> Sequence[Sequence[Data]]:
-    if data.tag not in _SEQUENCES:
-        raise _Unfit(f"the body is {data.tag.name}")
-    if len(data.value) == count and not (count == 1 and _is_table(data)):
-        return [data.value]
-    if data.value and all(item.tag is Tag.STRUCTURE and len(item.value) == count for item in data.value):
-        return [item.value for item in data.value]
-    raise _Unfit(f"{len(data.value)} elements where {count} were captured")
 
 
 def _is_table(data: Data) -> bool:
     return data.tag is Tag.ARRAY and bool(data.value) and all(item.tag is Tag.STRUCTURE for item in data.value)
 
 
-def _as_array(data: Data) -> Data:
-    return Data(Tag.ARRAY, data.value) if data.tag is Tag.STRUCTURE else data
+def object_list(data: Data) -> tuple[CaptureObject, ...]:
+    """Return the attributes of a push object list; what later versions of the class add to each is left out.
+
+    Raises:
+        Malformed: it is no object list.
+    """
+    if data.tag not in _SEQUENCES or len(data.value) > MOST_OBJECTS:
+        raise Malformed("a push object list is an array of objects", offset=0)
+    return tuple(
+        CaptureObject.from_data(Data(Tag.STRUCTURE, tuple(item.value[:4])) if item.tag is Tag.STRUCTURE else item)
+        for item in data.value
+    )
 
 
 # Elements
@@ -235,8 +261,9 @@ def _take(found: _Found, words: Sequence[str], items: Sequence[Data], place: int
             case other:
                 _head(found, other, item, place)
     if value is not None:
-        scaler = scaler or (found.layout.scalers.get(obis) if obis else None)
-        named = PushValue(len(found.values), None, obis, attribute, class_id, *(scaler or (0, None)))
+        named = PushValue(
+            len(found.values), None, obis, attribute, class_id, *(scaler or found.scaler(obis, attribute))
+        )
         _add(found, named, value)
 
 
@@ -255,33 +282,62 @@ def _head(found: _Found, word: str, item: Data, place: int) -> None:
             if text is None:
                 raise _Unfit(f"element {place} is no text")
             if word == "meter_id":
-                found.meter_id = text
+                found.names.append(text)
 
 
 def _by_columns(found: _Found, items: Sequence[Data], columns: Sequence[Column]) -> None:
     for place, (item, column) in enumerate(zip(items, columns, strict=True)):
         if column.obis is None:
             _head(found, "list", item, place)
-            continue
-        scaler = column.scaler or found.layout.scalers.get(column.obis) or (0, None)
-        named = PushValue(place, None, column.obis, column.attribute, column.class_id, *scaler)
-        _add(found, named, item)
+        elif column.class_id == _PROFILE_CLASS and column.obis in found.objects:
+            _table(found, item, found.objects[column.obis])
+        else:
+            _check(column, item, place)
+            scaler = column.scaler or found.scaler(column.obis, column.attribute)
+            named = PushValue(place, None, column.obis, column.attribute, column.class_id, *scaler)
+            _add(found, named, item)
+
+
+def _check(column: Column, item: Data, place: int) -> None:
+    """A number where one is told, a time where a clock is: otherwise this is another list of the same length."""
+    if column.scaler is not None and item.tag not in _NUMBERS and item.tag is not Tag.NULL:
+        raise _Unfit(f"element {place} holds no number")
+    if column.class_id == _CLOCK_CLASS and column.attribute == 2:
+        octets = item.tag in (Tag.OCTET_STRING, Tag.DATE_TIME) and len(item.value) == 12
+        if not octets and item.tag is not Tag.NULL:
+            raise _Unfit(f"element {place} is no date-time")
+
+
+def _table(found: _Found, table: Data, columns: Sequence[Column]) -> None:
+    """Rows of a profile inside a body: each is a row of its own, whatever the body's other values are."""
+    rows = table.value if table.tag is Tag.ARRAY else (table,)
+    if not all(row.tag is Tag.STRUCTURE and len(row.value) == len(columns) for row in rows):
+        raise _Unfit(f"the rows of a profile have not {len(columns)} columns")
+    beside, found.values = found.values, []
+    for row in rows:
+        _by_columns(found, row.value, columns)
+        _end_row(found)
+    found.values = beside
 
 
 def _add(found: _Found, named: PushValue, item: Data) -> None:
-    value = _value(found, named, item)
-    if named.obis in found.layout.meter_id and found.meter_id is None:
-        found.meter_id = _text(item)
-    found.values.append(
-        PushValue(named.place, value, named.obis, named.attribute, named.class_id, named.scaler, named.unit)
-    )
+    if named.obis in _METER_NAMES and named.attribute == 2:
+        name = _text(item)
+        if name and name not in found.names:
+            found.names.append(name)
+    found.values.append(replace(named, value=_value(found, named, item)))
 
 
 def _end_row(found: _Found) -> None:
-    if found.values:
-        at = next((item.value for item in found.values if isinstance(item.value, CosemDateTime)), None)
-        found.rows.append(PushRow(at, tuple(found.values)))
-        found.values = []
+    """Close a row. Its own clock column decides when it was, else the clock of the header."""
+    if not found.values:
+        return
+    clocks = [item.value for item in found.values if item.is_clock]
+    moments = [item.value for item in found.values if isinstance(item.value, CosemDateTime)]
+    own = clocks or moments
+    at = own[0] if own else found.at
+    found.rows.append(PushRow(at if isinstance(at, CosemDateTime) else None, tuple(found.values)))
+    found.values = []
 
 
 def _value(found: _Found, named: PushValue, item: Data) -> Value:
@@ -291,16 +347,10 @@ def _value(found: _Found, named: PushValue, item: Data) -> Value:
     if item.tag in (Tag.VISIBLE_STRING, Tag.UTF8_STRING):
         return str(content)
     if item.tag in (Tag.OCTET_STRING, Tag.DATE_TIME):
-        clock = item.tag is Tag.DATE_TIME or _is_clock(named)
+        clock = item.tag is Tag.DATE_TIME or named.obis is None or named.is_clock
         moment = _moment(found, content) if clock and len(content) == 12 else None
         return bytes(content) if moment is None else moment
     return item
-
-
-def _is_clock(named: PushValue) -> bool:
-    """Whether twelve octets are a time: a clock of any channel, or a value nobody named."""
-    obis = named.obis
-    return named.class_id == _CLOCK_CLASS or obis is None or (obis.a, obis.c, obis.d, obis.e) == (0, 1, 0, 0)
 
 
 def _moment(found: _Found, octets: bytes) -> CosemDateTime | None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0009_operations"
-down_revision = "0007_kept_apart"
+down_revision = "0008_push"
 
 TABLES = """
 ALTER TABLE estate.meter ADD UNIQUE (site_id, id);

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0010_events"
-down_revision = "0011_checks"
+down_revision = "0013_service_level"
 
 TABLES = """
 CREATE TABLE headend.meter_event (
