@@ -30,6 +30,7 @@ from demeter.app.supervisor import end_with_parent
 from demeter.app.wiring import Wiring
 from demeter.estate import api as estate_api
 from demeter.headend import api as headend_api
+from demeter.headend.events import api as events_api
 from demeter.headend.operations import api as operations_api
 from demeter.headend.push import api as push_api
 from demeter.identity import LoginLimiter
@@ -119,7 +120,8 @@ def create_app(
     app.state.read_failure_after = read_failure_after
     app.state.login_limiter = LoginLimiter(database.clock)
     app.state.live = live.Hub(database)
-    for slice_api in (identity_api, estate_api, metering_api, headend_api, operations_api, push_api, live):
+    heads = (headend_api, operations_api, push_api, events_api)
+    for slice_api in (identity_api, estate_api, metering_api, *heads, live):
         app.include_router(slice_api.router)
     app.include_router(open_router)
     app.add_api_route("/metrics", metrics, include_in_schema=False)

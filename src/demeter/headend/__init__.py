@@ -2,6 +2,8 @@
 
 from demeter.headend.collector import Collector
 from demeter.headend.counters import DatabaseCounters
+from demeter.headend.discovery import KeptDiscovery, Place, discover, keep_discovery, kept_discovery, place_of
+from demeter.headend.events import EventFilter, StoredEvent, meter_events, site_events, take_in
 from demeter.headend.jobs import prune_log
 from demeter.headend.model import (
     CollectionProgress,
@@ -34,6 +36,8 @@ from demeter.headend.operations import (
     request_command,
     steps,
 )
+from demeter.headend.operations.ordering import change_keys
+from demeter.headend.operations.rekeying import KeyOrder
 from demeter.headend.push import (
     PushLimits,
     PushListener,
@@ -69,12 +73,16 @@ __all__ = [
     "Command",
     "CommandState",
     "DatabaseCounters",
+    "EventFilter",
     "Kept",
+    "KeptDiscovery",
+    "KeyOrder",
     "Limits",
     "MeterRow",
     "Order",
     "Outcome",
     "Pacing",
+    "Place",
     "Purpose",
     "PushLimits",
     "PushListener",
@@ -87,17 +95,24 @@ __all__ = [
     "Session",
     "Sink",
     "Step",
+    "StoredEvent",
     "await_command",
     "cancel_command",
+    "change_keys",
     "checked",
     "command",
     "commands",
+    "discover",
     "drop",
     "expire_commands",
     "found",
     "held",
+    "keep_discovery",
+    "kept_discovery",
     "last_week",
+    "meter_events",
     "meter_rows",
+    "place_of",
     "progress",
     "prune_log",
     "quarantined",
@@ -107,5 +122,7 @@ __all__ = [
     "request_command",
     "request_read",
     "sessions",
+    "site_events",
     "steps",
+    "take_in",
 ]

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from demeter.headend import store
 from demeter.headend.control import ControlLine, database_errors
+from demeter.headend.events.collecting import EventCollector
+from demeter.headend.key_finding import KeyFinder
 from demeter.headend.lanes import Lanes, Timetable
 from demeter.headend.model import INTERNAL, NOT_STORED, CollectionProgress, Limits, Purpose, ReadRequest, Session, Sink
 from demeter.headend.operations import COMMAND_CHANNEL, Crew, Pacing, Rigging
@@ -135,6 +137,8 @@ class Engine:
         self._recorder = recorder
         self._clock = clock
         self._limits = limits
+        self._keys = KeyFinder(database, secrets)
+        self._events = EventCollector(database, sink, clock, limits.events_every_s)
         self._contacts: dict[int, Contact] = {}
         self._timetable = Timetable(clock)
         places = {**Limits().lanes, **limits.lanes}
@@ -226,7 +230,8 @@ class Engine:
     async def _session(self, contact: Contact, purpose: Purpose) -> tuple[Session, bool]:
         started = self._clock.now()
         driver, gate = self._drivers[contact.target.protocol], self._gates[purpose]
-        turn = Turn(contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose, gate)
+        more = self._events, self._keys
+        turn = Turn(contact, driver, self._sink, self._recorder, self._clock, self._limits, purpose, gate, *more)
         try:
             return await turn.run(), turn.more
         except Exception as error:  # a driver's defect must not stop the others

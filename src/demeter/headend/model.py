@@ -28,6 +28,11 @@ class Receipt(Protocol):
         ...
 
     @property
+    def frame_id(self) -> int | None:
+        """Where the frame is in the journal; None where the store has no such number."""
+        ...
+
+    @property
     def refusals(self) -> Sequence[object]:
         """What of the delivery was refused."""
         ...
@@ -58,6 +63,7 @@ class Limits:
     ``slice_rows``: rows asked for at a time; ``slices_per_turn``: after so many, a meter with more history goes to the
     end of the queue. ``outstanding``: deliveries of one meter that may wait for their commit. ``patience_s`` is the
     longest back-off, ``sulk_s`` the shortest for failures that waiting does not heal (wrong key).
+    ``events_every_s``: how often the event logs of a meter are looked at.
     ``drift_warn_s`` is from when on a clock is said to be wrong; with ``set_clock`` it is then set. ``learn_pushes``:
     where pushes are listened for, what a meter's pushes carry is read whenever it is identified.
     """
@@ -84,6 +90,7 @@ class Limits:
     patience_s: int = 900
     sulk_s: int = 600
     identify_every_s: int = 21_600
+    events_every_s: int = 3600
     drift_warn_s: int = 60
     set_clock: bool = False
     learn_pushes: bool = False
@@ -93,7 +100,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A meter to be read: where, with which secrets, and whose it is. ``trouble``: why it cannot be called at all."""
+    """A meter to be read: where, with which secrets, and whose it is. ``trouble``: why it cannot be called at all.
+
+    ``fallbacks``: what it may answer under besides, because its keys were once to be changed.
+    """
 
     meter_id: int
     site_id: int
@@ -105,6 +115,7 @@ class Target:
     endpoint: Endpoint
     credentials: Credentials
     trouble: str = ""
+    fallbacks: tuple[Credentials, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

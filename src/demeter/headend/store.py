@@ -205,6 +205,25 @@ def notify(work: UnitOfWork, channel: str, payload: str) -> None:
     work.raw.execute("SELECT pg_notify(%s, %s)", (channel, payload))
 
 
+def save_discovery(work: UnitOfWork, place: tuple[int, int], found: str) -> None:
+    """Keep the JSON of what was found of a (site, meter), in place of what was kept before."""
+    work.raw.execute(
+        "INSERT INTO headend.discovery (site_id, meter_id, discovered_at, discovered_by, found)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (site_id, meter_id) DO UPDATE SET"
+        " discovered_at = EXCLUDED.discovered_at, discovered_by = EXCLUDED.discovered_by, found = EXCLUDED.found",
+        (*place, work.now(), work.scope.actor, found),
+    )
+
+
+def discovery(work: UnitOfWork, place: tuple[int, int]) -> tuple[datetime, str, Any] | None:
+    """Return when a (site, meter) was discovered, by whom, and what was found."""
+    with work.raw.cursor(row_factory=tuple_row) as cursor:
+        return cursor.execute(
+            "SELECT discovered_at, discovered_by, found FROM headend.discovery WHERE site_id = %s AND meter_id = %s",
+            place,
+        ).fetchone()
+
+
 def own_title(work: UnitOfWork) -> bytes:
     """Return the title this installation sends under: three letters and five octets by chance, made once."""
     return _one(work, "SELECT headend.own_title(%s)", (b"DMT" + secrets.token_bytes(5),), bytes)

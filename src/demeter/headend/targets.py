@@ -10,11 +10,13 @@ from datetime import datetime
 from demeter import estate
 from demeter.headend import store
 from demeter.headend.control import database_errors
+from demeter.headend.events import store as event_store
 from demeter.headend.model import MeterState, ProfileState, Target
+from demeter.headend.new_keys import fallbacks
 from demeter.headend.recorder import ACTOR
 from demeter.runtime.database import Database, Scope, UnitOfWork
 from demeter.runtime.secrets import SecretBox
-from demeter.sdk import Credentials, Endpoint, Profile
+from demeter.sdk import Credentials, Endpoint, LogMark, Profile
 
 
 @dataclass(slots=True)
@@ -23,9 +25,10 @@ class Contact:
 
     ``absent``: profiles the meter said it does not have; forgotten when the meter's record changes. ``queued``: it
     waits in a lane. ``retired``: it is no longer to be read. ``searched``: up to where a turn that ran out of slices
-    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``awaited``: commands wait for the lock;
-    a session that has time lets them go first. ``slice_rows``: how many rows it is asked for at a time, where that is
-    less than usual because more did not come through.
+    found nothing beyond the mark, so that a gap longer than a turn is crossed. ``slice_rows``: how many rows it is
+    asked for at a time, where that is less than usual because more did not come through. ``awaited``: commands wait for
+    the lock; a session that has time lets them go first. ``logs``: how far its event logs are collected, ``events_at``:
+    when this process last looked at them.
     """
 
     target: Target
@@ -38,6 +41,8 @@ class Contact:
     queued: bool = False
     retired: bool = False
     awaited: int = 0
+    logs: dict[str, LogMark] = field(default_factory=dict)
+    events_at: datetime | None = None
 
 
 def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> list[Contact]:
@@ -53,6 +58,11 @@ def load(database: Database, secrets: SecretBox, protocols: Collection[str]) -> 
                 versions = secrets.newest_versions(work, "meter:", "encryption_key")
                 for site in estate.sites(work):
                     found += _of_site(work, site, protocols, keys, versions)
+                called = {f"meter:{contact.target.meter_id}": contact.target.credentials for contact in found}
+                others = fallbacks(work, secrets, called)
+                for contact in found if others else ():
+                    known = others.get(f"meter:{contact.target.meter_id}", contact.target.fallbacks)
+                    contact.target = replace(contact.target, fallbacks=known)
                 for contact in found if closed else ():
                     name = closed.get(f"meter:{contact.target.meter_id}")
                     if name is not None:
@@ -70,6 +80,7 @@ def _of_site(
 ) -> list[Contact]:
     states = store.meter_states(work, site.id)
     profiles = store.profile_states(work, site.id)
+    logs = event_store.marks(work, site.id)
     contacts = []
     for meter in estate.meters(work, site.id):
         if not meter.active or meter.protocol not in protocols:
@@ -78,7 +89,8 @@ def _of_site(
         credentials = Credentials(keys.get(subject, {}), versions.get(subject, 1))
         target = target_of(meter, site, credentials)
         mine = {profile: state for (meter_id, profile), state in profiles.items() if meter_id == meter.id}
-        contacts.append(Contact(target, states.get(meter.id, MeterState(site.id, meter.id)), mine))
+        state = states.get(meter.id, MeterState(site.id, meter.id))
+        contacts.append(Contact(target, state, mine, logs=logs.get(meter.id, {})))
     return contacts
 
 

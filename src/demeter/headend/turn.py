@@ -16,8 +16,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from demeter.headend.events.collecting import EventCollector, EventsNotStored
+from demeter.headend.key_finding import KeyFinder
 from demeter.headend.lanes import Place
-from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink
+from demeter.headend.model import NOT_STORED, OK, Limits, ProfileState, Purpose, Receipt, Session, Sink, Target
 from demeter.headend.recorder import Recorder
 from demeter.headend.schedule import SECOND, midnight_due, received_by_day, slices
 from demeter.headend.targets import Contact
@@ -63,8 +65,12 @@ class Turn:
         limits: Limits,
         purpose: Purpose,
         gate: asyncio.Semaphore,
+        events: EventCollector | None = None,
+        keys: KeyFinder | None = None,
     ) -> None:
+        self._keys = keys
         self._contact = contact
+        self._events = events
         self._gate = gate
         # The record may change while the meter speaks: this session is with the meter that was called.
         self._target = contact.target
@@ -90,7 +96,7 @@ class Turn:
             await self._hold()
         except ReadFailure as failure:
             outcome, detail = failure.kind.value, str(failure)
-        except NotStored as failure:
+        except (NotStored, EventsNotStored) as failure:
             outcome, detail = NOT_STORED, str(failure)
         except Unavailable as failure:  # the counters cannot be reached: nothing was sent
             outcome, detail = NOT_STORED, failure.message
@@ -141,12 +147,21 @@ class Turn:
             raise ReadFailure(FailureKind.NOT_CONFIGURED, target.trouble)
         async with Place(self._gate, self._limits.prompt_s) as place, asyncio.timeout(self._limits.turn_s):
             self._began = asyncio.get_running_loop().time()
-            session = await self._driver.open(target.endpoint, target.credentials)
+            session = await self._open(target)
             place.answered()
             try:
                 await self._talk(session)
             finally:
                 await session.close()
+
+    async def _open(self, target: Target) -> MeterSession:
+        """Open a session; where the meter's keys were once to be changed, with whichever of them it has."""
+        try:
+            return await self._driver.open(target.endpoint, target.credentials)
+        except ReadFailure as failure:
+            if failure.kind is not FailureKind.WRONG_KEY or not target.fallbacks or self._keys is None:
+                raise
+            return await self._keys.open(self._driver, self._contact, failure)
 
     async def _talk(self, session: MeterSession) -> None:
         identified = self._contact.state.identified_at
@@ -165,6 +180,10 @@ class Turn:
             await self._read_now(session)
         if due and isinstance(session, PushSession) and self._contact.target is self._target:
             await self._learn(session)
+        if self._events is not None and not self.more and self._events.due(self._contact, self._purpose):
+            await self._settle(0)
+            await self._identify(session)
+            await self._events.collect(session, self._contact)
 
     async def _identify(self, session: MeterSession) -> None:
         """Make sure that the right meter answers: a changed address must not credit one flat's use to another."""

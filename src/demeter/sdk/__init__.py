@@ -1,6 +1,7 @@
 """The stable plug-in API: what drivers and decoders implement and what they hand over."""
 
 from demeter.sdk.counters import Counted, CounterStore
+from demeter.sdk.discovery import DiscoveredObject, DiscoveredTable, DiscoveringSession, Likeness, MeterDiscovery
 from demeter.sdk.driver import (
     Collected,
     Credentials,
@@ -13,7 +14,17 @@ from demeter.sdk.driver import (
     Profile,
     ReadFailure,
 )
+from demeter.sdk.events import (
+    EventDecoder,
+    EventSession,
+    EventValue,
+    LogAnswer,
+    LogMark,
+    MeterEvent,
+    MeterEventKind,
+)
 from demeter.sdk.frames import Delivery, Frame, ReadingKind, ReadingType, Series
+from demeter.sdk.keys import FORMER, OTHER_MASTER, ROTATED, key_sets
 from demeter.sdk.operations import (
     OperatingSession,
     Operation,
@@ -43,16 +54,31 @@ from demeter.sdk.push import (
 )
 
 __all__ = [
+    "FORMER",
+    "OTHER_MASTER",
+    "ROTATED",
     "Collected",
     "Counted",
     "CounterStore",
     "Credentials",
     "Decoder",
     "Delivery",
+    "DiscoveredObject",
+    "DiscoveredTable",
+    "DiscoveringSession",
     "Driver",
     "Endpoint",
+    "EventDecoder",
+    "EventSession",
+    "EventValue",
     "FailureKind",
     "Frame",
+    "Likeness",
+    "LogAnswer",
+    "LogMark",
+    "MeterDiscovery",
+    "MeterEvent",
+    "MeterEventKind",
     "MeterSession",
     "Nameplate",
     "OpenedPush",
@@ -82,5 +108,6 @@ __all__ = [
     "achieved",
     "check_arguments",
     "judge",
+    "key_sets",
     "unreported",
 ]

@@ -37,6 +37,7 @@ MASTER_KEY = MasterKey(b"k" * 32)
 @dataclass(frozen=True)
 class Committed:
     accepted: bool = True
+    frame_id: int | None = None
     refusals: tuple[object, ...] = ()
 
 

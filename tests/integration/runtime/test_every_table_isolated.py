@@ -40,7 +40,7 @@ ALLOWED_WORDS = {
     "commodity": "water",
     "outcome": "accepted",
 }
-FITTING = {("metering", "flag", "kind"): "leak"}
+FITTING = {("metering", "flag", "kind"): "leak", ("headend", "meter_event", "kind"): "change"}
 OF_TYPE = {
     "text": "x",
     "bool": True,

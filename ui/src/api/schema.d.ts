@@ -75,6 +75,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/meters/{meter_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Meter Events
+         * @description List what a meter noted, newest first, as far as it is collected.
+         */
+        get: operations["meter_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/meters/{meter_id}/read": {
         parameters: {
             query?: never;
@@ -278,6 +298,26 @@ export interface paths {
          * @description List the sites of the caller's organization.
          */
         get: operations["sites"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Site Events
+         * @description List what the meters of a site noted, newest first.
+         */
+        get: operations["site_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -729,6 +769,83 @@ export interface components {
             kept: string | null;
             /** Rederived */
             rederived: string | null;
+        };
+        /**
+         * EventAnswer
+         * @description Something a meter noted.
+         */
+        EventAnswer: {
+            /**
+             * At
+             * @description The meter's own stamp; null where it had none.
+             */
+            at: string | null;
+            /** Code */
+            code: number;
+            /**
+             * Doubtful
+             * @description The meter did not trust its clock then.
+             */
+            doubtful: boolean;
+            /**
+             * Frame Id
+             * @description The raw frame in the journal that it was read from.
+             */
+            frame_id: string | null;
+            /**
+             * Group
+             * @description The log in one word: voltage, current, power, transaction, other, control, …
+             */
+            group: string;
+            /**
+             * Id
+             * @description Opaque identifier.
+             */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "occurrence" | "restoration" | "change";
+            /** Meaning */
+            meaning: string;
+            /**
+             * Meter Id
+             * @description Opaque identifier.
+             */
+            meter_id: string;
+            /**
+             * Open
+             * @description It still lasts, as far as is known.
+             */
+            open: boolean;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /**
+             * Sequence
+             * @description The meter's own number.
+             */
+            sequence: number | null;
+            /** Serial */
+            serial: string;
+            /**
+             * Until
+             * @description When what an occurrence tells of was over.
+             */
+            until: string | null;
+            /** Values */
+            values: components["schemas"]["ValueAnswer"][];
+        };
+        /**
+         * EventsAnswer
+         * @description Events, newest first. For the next page give the last ``id`` as ``before``.
+         */
+        EventsAnswer: {
+            /** Events */
+            events: components["schemas"]["EventAnswer"][];
         };
         /**
          * ExplainedDay
@@ -1981,6 +2098,20 @@ export interface components {
             /** Zone */
             zone: string;
         };
+        /**
+         * ValueAnswer
+         * @description What the meter measured at the moment: ``value × 10^scaler unit``.
+         */
+        ValueAnswer: {
+            /** Obis */
+            obis: string;
+            /** Scaler */
+            scaler: number;
+            /** Unit */
+            unit: string;
+            /** Value */
+            value: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -2304,6 +2435,102 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CommandAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    meter_events: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                /** @description Not included. */
+                until?: string | null;
+                group?: string;
+                kind?: ("occurrence" | "restoration" | "change") | null;
+                code?: number | null;
+                /** @description Only what still lasts. */
+                open?: boolean;
+                before?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                meter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsAnswer"];
                 };
             };
             /** @description Unauthorized */
@@ -3336,6 +3563,102 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SitesAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    site_events: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                /** @description Not included. */
+                until?: string | null;
+                group?: string;
+                kind?: ("occurrence" | "restoration" | "change") | null;
+                code?: number | null;
+                /** @description Only what still lasts. */
+                open?: boolean;
+                before?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                site_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsAnswer"];
                 };
             };
             /** @description Unauthorized */

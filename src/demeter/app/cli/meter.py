@@ -97,7 +97,7 @@ def operate(
     with opened(context.obj) as wiring:
         scope = owners_scope(wiring, manner.organization)
         with wiring.database.unit_of_work(scope) as work:
-            known = _meter(work, meter)
+            known = meter_named(work, meter)
             place = _place(work, known)
         if manner.dry_run:
             _show_dry_run(known, place, order, as_json=manner.as_json)
@@ -106,14 +106,19 @@ def operate(
             typer.confirm(f"{kind}: meter {known.serial}{place}. {WARNINGS[kind]} Go on?", abort=True, err=True)
         with wiring.database.unit_of_work(scope) as work:
             asked = headend.request_command(work, known.id, order)
-        if manner.wait:
-            asked = _awaited(wiring, scope, asked)
-    _show(asked, known.serial, as_json=manner.as_json)
+        follow(wiring, scope, asked, known.serial, manner)
+
+
+def follow(wiring: Wiring, scope: Scope, asked: Command, serial: str, manner: Manner) -> None:
+    """Wait for the end of a command where that is wanted, show it, and exit as it ended."""
+    if manner.wait:
+        asked = _awaited(wiring, scope, asked)
+    _show(asked, serial, as_json=manner.as_json)
     if manner.wait:
         _exit_as(asked)
 
 
-def _meter(work: UnitOfWork, name: str) -> estate.Meter:
+def meter_named(work: UnitOfWork, name: str) -> estate.Meter:
     """Return the meter with this serial, or else this number."""
     try:
         return estate.meter_with_serial(work, name)
@@ -291,7 +296,7 @@ def commands(
 ) -> None:
     """List what a meter was told, newest first, and what became of it."""
     with working(context, organization) as (_, work):
-        known = _meter(work, meter)
+        known = meter_named(work, meter)
         found = headend.commands(work, known.id, limit)
         now = work.now()
     if as_json:

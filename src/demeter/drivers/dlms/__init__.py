@@ -2,6 +2,7 @@
 
 from demeter.drivers.dlms.counters import FileCounters, MemoryCounters
 from demeter.drivers.dlms.driver import DlmsDriver
+from demeter.drivers.dlms.events import EventDecoder
 from demeter.drivers.dlms.frames import CODEC, ProfileDecoder
 from demeter.drivers.dlms.pushing import DlmsPushes, PushDecoder
 from demeter.drivers.dlms.session import DlmsSession
@@ -11,6 +12,7 @@ __all__ = [
     "DlmsDriver",
     "DlmsPushes",
     "DlmsSession",
+    "EventDecoder",
     "FileCounters",
     "MemoryCounters",
     "ProfileDecoder",

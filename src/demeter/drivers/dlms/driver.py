@@ -63,7 +63,15 @@ class DlmsDriver:
         connection, told = await self._line(options, credentials)
         try:
             client, allotment = await self._client(options, credentials, told)
-            session = DlmsSession(connection, client, options, credentials, self._clock, allotment)
+            session = DlmsSession(
+                connection,
+                client,
+                options,
+                credentials,
+                self._clock,
+                allotment,
+                lambda other: self._open(options, other),
+            )
             try:
                 await session.associate()
             except BaseException:

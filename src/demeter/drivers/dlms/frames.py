@@ -95,13 +95,15 @@ class ProfileDecoder:
         context = cast(Mapping[str, Any], frame.context)
         table = table_of(context)
         try:
-            columns = _decoded(frame.payload, context, table, credentials)
+            columns = decoded_columns(frame.payload, context, table, credentials)
         except DlmsError as error:
             raise failure_of(error, "decoding a journal frame") from error
         return series_of(table, columns)
 
 
-def _decoded(payload: bytes, context: Mapping[str, Any], table: Table, credentials: Credentials) -> ProfileColumns:
+def decoded_columns(
+    payload: bytes, context: Mapping[str, Any], table: Table, credentials: Credentials
+) -> ProfileColumns:
     """Open and decode a frame with the meter's present keys, else with former ones; what the present ones gave counts.
 
     Where there is a tag it tells which keys fit. Without one (encrypted only), or with keys of another suite's size, it

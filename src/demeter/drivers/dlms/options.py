@@ -20,6 +20,9 @@ counter_obis   0.0.43.1.3.255      the invocation counter the public client may 
 max_pdu        65535               longest APDU this side receives, octets
 zone           UTC                 IANA zone of stamps that carry no deviation (the site's)
 commodity      electricity         ``electricity`` or ``water``: decides the OBIS medium of the profiles
+meter_profile  is15959-2-single-   data file of the kind of meter: event logs and codes, names of objects
+               phase
+overlays       none                comma-separated overlays of the meter profile (makers' own codes)
 connect_s      3                   seconds until the TCP connection stands
 answer_s       15                  seconds until one whole answer is there (HDLC: its next segment)
 ============== =================== ============================================================================
@@ -32,11 +35,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from demeter.drivers.dlms.checks import choice, flag, number, wrong
 from demeter.drivers.dlms.line_options import LineOptions, Transport, parse_line
-from demeter.kernel import Commodity
+from demeter.drivers.dlms.profiles import MeterProfile, ProfileError, builtin
+from demeter.kernel import Commodity, NotFound
 from demeter.protocols.dlms.acse import Mechanism
 from demeter.protocols.dlms.client import CipherMode
 from demeter.protocols.dlms.errors import DlmsError
@@ -64,6 +69,7 @@ PROTECTIONS = {
 }
 PROTECTION_WORDS = {protection: word for word, protection in PROTECTIONS.items()}
 TITLE_OCTETS = 8
+USUAL_PROFILE = "is15959-2-single-phase"
 
 UDP_PDU = 1200
 """Default APDU size over UDP: fits every path unfragmented, longer values come in blocks."""
@@ -92,8 +98,15 @@ class DlmsOptions:
     protection: Protection = Protection.AUTHENTICATED_ENCRYPTED
     signed: bool = False
     meter_signing_key: bytes = b""
+    meter_profile: str = USUAL_PROFILE
+    overlays: tuple[str, ...] = ()
     counter_at_least: int = 0
     counter_epoch: int = 0
+
+    @property
+    def profile(self) -> MeterProfile:
+        """Return what is known of this kind of meter."""
+        return known_profile(self.meter_profile, self.overlays)
 
 
 def parse_options(endpoint: Endpoint) -> DlmsOptions:
@@ -125,11 +138,14 @@ def parse_options(endpoint: Endpoint) -> DlmsOptions:
         protection=choice(given, "protection", PROTECTIONS, "authenticated-encrypted"),
         signed=flag(given, "signed"),
         meter_signing_key=hexadecimal(given, "meter_signing_key"),
+        meter_profile=str(given.get("meter_profile", USUAL_PROFILE)),
+        overlays=tuple(each.strip() for each in str(given.get("overlays", "")).split(",") if each.strip()),
         counter_at_least=int(number(given, "counter_at_least", 0, 0, 0xFFFF_FFFF)),
         counter_epoch=int(number(given, "counter_epoch", 0, 0, 0xFFFF_FFFF)),
     )
     if line.transport.is_hdlc:
         line.server(options.server_sap)
+    _check_profile(options)
     return options
 
 
@@ -147,6 +163,23 @@ def title_of(given: Mapping[str, object], name: str) -> bytes:
     if len(title) != TITLE_OCTETS:
         raise wrong(f"the option {name} is {text!r}, not eight characters or 16 hexadecimal digits")
     return title
+
+
+@lru_cache(maxsize=64)
+def known_profile(name: str, overlays: tuple[str, ...] = ()) -> MeterProfile:
+    """Return a meter profile, made once for all meters of the kind.
+
+    Raises:
+        NotFound: there is no such profile or overlay.
+    """
+    return builtin().profile(name, overlays)
+
+
+def _check_profile(options: DlmsOptions) -> None:
+    try:
+        known_profile(options.meter_profile, options.overlays)
+    except (NotFound, ProfileError) as error:
+        raise wrong(f"the option meter_profile: {error.message}; {error.hint}") from error
 
 
 def hexadecimal(given: Mapping[str, object], name: str) -> bytes:

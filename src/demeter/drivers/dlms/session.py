@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from demeter.drivers.dlms import discovery, events
 from demeter.drivers.dlms.connection import Connection
 from demeter.drivers.dlms.counting import Allotment
 from demeter.drivers.dlms.failures import failure_of
@@ -45,6 +46,9 @@ from demeter.sdk import (
     Collected,
     Credentials,
     FailureKind,
+    LogAnswer,
+    LogMark,
+    MeterDiscovery,
     Nameplate,
     Operation,
     OperationKind,
@@ -94,6 +98,7 @@ class DlmsSession:
         credentials: Credentials,
         clock: Clock,
         allotment: Allotment | None = None,
+        reopen: Callable[[Credentials], Awaitable[DlmsSession]] | None = None,
     ) -> None:
         self._connection = connection
         self._client = client
@@ -101,6 +106,8 @@ class DlmsSession:
         self._credentials = credentials
         self._clock = clock
         self._allotment = allotment
+        self._reopen = reopen
+        self._expected: tuple[Credentials, ...] = ()
         self._tables: dict[Profile, Table] = {}
         self._serial: str | None = None
 
@@ -299,6 +306,16 @@ class DlmsSession:
                     scalers[capture.obis, capture.attribute] = decode_scaler_unit(value)
         return Table(table.profile, table.obis, table.captures, scalers, table.period_s)
 
+    async def discover(self) -> MeterDiscovery:
+        """Read what the meter lists to this association; changes nothing."""
+        at = discovery.Looking(self.run, self.nameplate, self.serial, self.table, self._client, self._options)
+        return await discovery.look(at)
+
+    async def new_events(self, known: Mapping[str, LogMark]) -> list[LogAnswer]:
+        """Read the event logs that may hold more than the marks know."""
+        line = events.EventLine(self.run, self._complete, self._client, self._options, self._clock, self._ciphering)
+        return await events.read_new(line, known)
+
     async def tried(self, attributes: list[AttributeRef], doing: str) -> list[bytes | None]:
         """Read attributes; None stands for those the meter does not give."""
         if not attributes:
@@ -327,7 +344,9 @@ class DlmsSession:
         return frozenset(PERFORMERS)
 
     async def observe(self, operation: Operation) -> Words:
-        """Read what shows the effect of an operation."""
+        """Read what shows the effect of an operation; over a new association, where the keys may have changed."""
+        if self._expected:
+            await self._call_again()
         return await PERFORMERS[operation.kind].observe(self._line(), operation)
 
     async def perform(self, operation: Operation, seen: Words, report: Report = unreported) -> None:
@@ -336,7 +355,29 @@ class DlmsSession:
 
     def _line(self) -> Line:
         options = self._options
-        return Line(self.run, self._client, self._clock, ZoneInfo(options.zone), options.commodity)
+        zone = ZoneInfo(options.zone)
+        return Line(self.run, self._client, self._clock, zone, options.commodity, self._credentials, self._expect)
+
+    def _expect(self, sets: Sequence[Credentials]) -> None:
+        self._expected = tuple(sets)
+
+    async def _call_again(self) -> None:
+        """End this association and open another one, with the first of the expected secrets that the meter knows.
+
+        Raises:
+            ReadFailure: WRONG_KEY, when it knows none of them; others as on opening.
+        """
+        sets, self._expected = self._expected, ()
+        if self._reopen is None:
+            raise ReadFailure(FailureKind.NOT_SUPPORTED, "this session cannot be opened anew")
+        await self.close()
+        self._allotment = None
+        other = await open_first(self._reopen, sets)
+        self._connection, self._client, self._credentials, self._allotment = other.parts()
+
+    def parts(self) -> tuple[Connection, Client, Credentials, Allotment | None]:
+        """Return what this session is made of, to one that goes on in its place."""
+        return self._connection, self._client, self._credentials, self._allotment
 
     async def close(self) -> None:
         """Release the association and let the line go, also when cancelled meanwhile; never raises otherwise."""
@@ -371,6 +412,25 @@ class DlmsSession:
             return True
         except (ReadFailure, Unavailable):
             return False
+
+
+async def open_first(
+    opening: Callable[[Credentials], Awaitable[DlmsSession]], sets: Sequence[Credentials]
+) -> DlmsSession:
+    """Open a session with the first of several secrets that the meter knows.
+
+    Raises:
+        ReadFailure: WRONG_KEY, when it knows none of them; others as on opening.
+    """
+    wrong: ReadFailure | None = None
+    for credentials in sets:
+        try:
+            return await opening(credentials)
+        except ReadFailure as failure:
+            if failure.kind is not FailureKind.WRONG_KEY:
+                raise
+            wrong = failure
+    raise wrong or ReadFailure(FailureKind.NOT_CONFIGURED, "there are no secrets to call the meter with")
 
 
 @contextlib.contextmanager

@@ -182,6 +182,9 @@ class Crew:
         finally:
             await reporter.close()
         self._remember(contact, conduct, started)
+        if conduct.command.state is CommandState.CONFIRMED:
+            renewed = PLANS[command.kind].renewed(contact.target.credentials, materials)
+            contact.target = replace(contact.target, credentials=renewed)
         return again_at
 
     def _pacing(self, command: Command) -> Pacing:
@@ -193,7 +196,8 @@ class Crew:
     async def _call(self, target: Target, command: Command, materials: Mapping[str, bytes]) -> OperatingSession:
         """Open a session with the meter, and make sure that it is this one: nobody's supply is switched by mistake."""
         wrong_key: ReadFailure | None = None
-        for credentials in PLANS[command.kind].credentials(command, target.credentials, materials):
+        chosen = PLANS[command.kind].credentials(command, target.credentials, materials)
+        for credentials in (*chosen, *(each for each in target.fallbacks if each not in chosen)):
             try:
                 session = await self._rigging.drivers[target.protocol].open(target.endpoint, credentials)
             except ReadFailure as failure:

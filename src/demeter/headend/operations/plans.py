@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from demeter.headend.operations import rekeying
 from demeter.headend.operations.model import Command
 from demeter.runtime.database import UnitOfWork
 from demeter.runtime.secrets import SecretBox
@@ -35,6 +36,10 @@ def _nothing_more(_work: UnitOfWork, _secrets: SecretBox, _command: Command) -> 
     return
 
 
+def _unchanged(stored: Credentials, _materials: Materials) -> Credentials:
+    return stored
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How one kind is handled.
@@ -43,7 +48,7 @@ class Plan:
     ``settle_s``: instead of the head-end's (see ``Pacing``). ``materials``: what the arguments only name
     (keys, an image), fetched for each session. ``credentials``: with which secrets to call the meter, the likelier
     first; the next ones are tried when the meter finds the key wrong. ``confirmed``: runs in the transaction that
-    confirms the command.
+    confirms the command. ``renewed``: the secrets a meter is called with once the command is confirmed.
     """
 
     permissions: tuple[str, ...] = (COMMAND,)
@@ -53,6 +58,7 @@ class Plan:
     materials: Callable[[UnitOfWork, SecretBox, Command], Materials] = _no_materials
     credentials: Callable[[Command, Credentials, Materials], Sequence[Credentials]] = _as_stored
     confirmed: Callable[[UnitOfWork, SecretBox, Command], None] = _nothing_more
+    renewed: Callable[[Credentials, Materials], Credentials] = _unchanged
 
 
 _SWITCHING: Final = Plan((COMMAND, SUPPLY), timedelta(minutes=15))
@@ -66,5 +72,14 @@ PLANS: Final[Mapping[OperationKind, Plan]] = {
     OperationKind.SET_CALENDAR: Plan(life=timedelta(days=1)),
     OperationKind.SET_SPECIAL_DAYS: Plan(life=timedelta(days=1)),
     OperationKind.BILLING_RESET: Plan(),
+    OperationKind.CHANGE_KEYS: Plan(
+        permissions=(COMMAND, KEYS),
+        life=timedelta(days=1),
+        settle_s=0,
+        materials=rekeying.materials,
+        credentials=rekeying.credentials,
+        confirmed=rekeying.make_current,
+        renewed=rekeying.renewed,
+    ),
 }
 """The kinds that can be asked for."""

@@ -98,6 +98,26 @@ def waiting(work: UnitOfWork, site_id: int, meter_id: int, kinds: tuple[Operatio
         return [_command(row) for row in cursor]
 
 
+def unended(work: UnitOfWork, site_id: int, meter_id: int) -> list[Command]:
+    """Return a meter's commands that have not ended, oldest first."""
+    with work.raw.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            f"SELECT {COLUMNS} FROM headend.command"
+            " WHERE site_id = %s AND meter_id = %s AND ended_at IS NULL ORDER BY id",
+            (site_id, meter_id),
+        )
+        return [_command(row) for row in cursor]
+
+
+def keyed(work: UnitOfWork, site_id: int, meter_id: int, key: str) -> Command | None:
+    """Return the command of an idempotency key, if the meter has one."""
+    return _one(
+        work,
+        f"SELECT {COLUMNS} FROM headend.command WHERE site_id = %s AND meter_id = %s AND idempotency_key = %s",
+        (site_id, meter_id, key),
+    )
+
+
 def overdue(work: UnitOfWork, now: datetime) -> list[Command]:
     """Return all waiting commands of the scope that have expired."""
     with work.raw.cursor(row_factory=dict_row) as cursor:

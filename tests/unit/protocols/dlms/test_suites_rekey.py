@@ -205,9 +205,71 @@ def test_a_confirmed_key_that_does_not_open_is_rolled_back_to_the_old_one() -> N
     change.taken()
     assert change.candidates == (change.new, old)
     change.tried(change.new, TagCheckFailed("no"))
-    assert change.candidates == (old, change.new)
+    assert change.candidates[:2] == (old, change.new)
     change.tried(old)
     assert change.candidates == (old,)
+
+
+def test_an_unprotected_error_decides_nothing() -> None:
+    old = client_settings(Suite.ZERO).keys
+    change = KeyChange(old, old.replaced(new_keys(Suite.ZERO, *ALL)))
+    change.failed(ServiceError("made up by whoever is on the line"))
+    assert change.state is KeyState.UNKNOWN
+    assert change.candidates[:2] == (old, change.new)
+    change.failed(Refused(DataAccessResult.READ_WRITE_DENIED))
+    assert change.candidates == (old,)
+
+
+@pytest.mark.parametrize("broken", ["request", "answer"])
+def test_a_new_master_key_is_neither_lost_nor_believed_because_an_association_opens(broken: str) -> None:
+    line, settings = Line(server_settings(Suite.ZERO)), client_settings(Suite.ZERO)
+    client = connect(line, settings)
+    new = new_keys(Suite.ZERO, KeyId.MASTER)
+    change = KeyChange(settings.keys, settings.keys.replaced(new))
+    assert not change.shows
+    setattr(line, {"request": "ask"}.get(broken, broken), cut)
+    with pytest.raises(Lost) as lost:
+        line.run(client.transfer_keys(new))
+    change.failed(lost.value)
+    assert opens(line, change.candidates[0]) is None
+    change.tried(change.candidates[0])
+    assert change.state is KeyState.UNKNOWN
+    assert {keys.master_key for keys in change.candidates} == {change.old.master_key, change.new.master_key}
+    again = Line(server_settings(Suite.ZERO), line.keys)
+    caller = connect(again, using(settings, change.new, 10_000))
+    try:
+        again.run(caller.transfer_keys({KeyId.AUTHENTICATION: settings.keys.authentication_key}))
+    except Refused as refused:
+        change.wrapped(change.new, refused)
+    else:
+        change.wrapped(change.new)
+    assert change.state is (KeyState.TAKEN if broken == "answer" else KeyState.REFUSED)
+    assert change.candidates[0].master_key == line.keys.current.master_key
+
+
+@pytest.mark.parametrize("took", [KeyId.UNICAST_ENCRYPTION, KeyId.AUTHENTICATION])
+def test_a_meter_that_took_one_key_only_is_opened_and_brought_on(took: KeyId) -> None:
+    line, settings = Line(server_settings(Suite.ZERO)), client_settings(Suite.ZERO)
+    new = new_keys(Suite.ZERO, *ALL[:2])
+    change = KeyChange(settings.keys, settings.keys.replaced(new), KeyState.UNKNOWN)
+    line.keys.replace({took: new[took]})
+    opening = [keys for keys in change.candidates if opens(line, keys) is None]
+    assert len(opening) == 1
+    change.tried(opening[0])
+    assert change.state is KeyState.UNKNOWN
+    again = Line(server_settings(Suite.ZERO), line.keys)
+    again.run(connect(again, using(settings, opening[0], 10_000)).transfer_keys(new))
+    assert opens(line, change.new) is None
+
+
+def test_an_offer_stored_before_it_is_sent_opens_a_recorded_answer() -> None:
+    line, settings = Line(server_settings(Suite.ONE)), client_settings(Suite.ONE)
+    client = connect(line, settings)
+    offer = KeyOffer.make(settings.keys, KeyId.UNICAST_ENCRYPTION)
+    stored = dict(offer.ephemeral)
+    taken = line.run(client.agree_keys(offer=offer))
+    assert line.keys.current.encryption_key == taken.encryption_key
+    assert KeyOffer(settings.keys, stored).encode()[:40] == offer.encode()[:40]
 
 
 @pytest.mark.parametrize("suite", Suite)

@@ -16,7 +16,7 @@ from demeter.protocols.dlms.classes.objects import CosemObject
 from demeter.protocols.dlms.client import Client, Exchange
 from demeter.protocols.dlms.data import Data
 from demeter.protocols.dlms.errors import DlmsError, Refused
-from demeter.sdk import FailureKind, ReadFailure
+from demeter.sdk import Credentials, FailureKind, ReadFailure
 
 Found = TypeVar("Found", bound=CosemObject)
 
@@ -26,13 +26,19 @@ Run = Callable[[Exchange[Any], str], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An open association. ``zone``: of stamps without deviation, and of what is written."""
+    """An open association. ``zone``: of stamps without deviation, and of what is written.
+
+    ``credentials``: what it was opened with. ``expect``: says that the meter's keys may have changed, and with what to
+    call it anew before it is observed again; nothing: they have not.
+    """
 
     run: Run
     client: Client
     clock: Clock
     zone: ZoneInfo
     commodity: Commodity
+    credentials: Credentials
+    expect: Callable[[Sequence[Credentials]], None]
 
     async def read(self, kind: type[Found], reads: Sequence[Read], doing: str) -> Found:
         """Read an object of one class; attributes the meter refuses are simply not there.

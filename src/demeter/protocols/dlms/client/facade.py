@@ -129,8 +129,14 @@ class Client(Line):
         yield from self.action(SECURITY_SETUP, setup, KEY_TRANSFER, transfer_data(new, keys.master_key))
         return taken
 
-    def agree_keys(self, *key_ids: KeyId, setup: Obis = UTILITY_SETUP) -> Exchange[KeySet]:
+    def agree_keys(
+        self, *key_ids: KeyId, setup: Obis = UTILITY_SETUP, offer: KeyOffer | None = None
+    ) -> Exchange[KeySet]:
         """Agree on new keys with the meter by C(2e, 0s), so that they never travel; as :meth:`transfer_keys`.
+
+        ``offer``: made (:meth:`KeyOffer.make`) and stored by the caller before, so that the answer can be opened again
+        from a record of it. Without the answer nobody can know the new keys: a meter that took them is lost to all but
+        a local reset, which is why transfer is to be preferred on lines that break.
 
         Raises:
             TagCheckFailed: the meter's part is not signed with its key.
@@ -139,7 +145,7 @@ class Client(Line):
         keys, channel = self._settings.keys, self._channel
         if channel is None or channel.peer is None:
             raise Malformed("keys are agreed on in a ciphered association only")
-        offer = KeyOffer.make(keys, *key_ids)
+        offer = offer or KeyOffer.make(keys, *key_ids)
         answer = yield from self.action(SECURITY_SETUP, setup, KEY_AGREEMENT, offer.encode())
         return keys.replaced(offer.agree(answer, channel.title, channel.peer))
 

@@ -7,12 +7,12 @@ with the master key; method 3 (key_agreement) agrees on them by C(2e, 0s), so th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from demeter.protocols.dlms import axdr, data
-from demeter.protocols.dlms.errors import DlmsError, Malformed, Refused, ServiceError, Unsupported
+from demeter.protocols.dlms.errors import DlmsError, Malformed, Refused, Unsupported
 from demeter.protocols.dlms.obis import Obis
 from demeter.protocols.dlms.security.asymmetric import (
     check_signature,
@@ -145,6 +145,9 @@ class KeyChange:
 
     Store both sets and the state before the request is sent: whatever breaks, one of :attr:`candidates` opens the
     meter. The new set is in force only once the meter said so (:meth:`taken`) or an association with it succeeded.
+
+    An association shows encryption and authentication key only. Where the sets differ in nothing else but the master
+    key, it decides nothing: only a further transfer wrapped with one of the master keys does (:meth:`wrapped`).
     """
 
     old: KeySet
@@ -152,27 +155,67 @@ class KeyChange:
     state: KeyState = KeyState.PROPOSED
 
     @property
+    def shows(self) -> bool:
+        """Tell whether an association can tell the sets apart."""
+        return _shown(self.old) != _shown(self.new)
+
+    @property
     def candidates(self) -> tuple[KeySet, ...]:
-        """The sets to associate with, in this order; the last resort of a change that was confirmed is the old one."""
+        """The sets to associate with, in this order; the last resort of a change that was confirmed is the old one.
+
+        While it is unknown what the meter has, also those of a meter that took one key and not the other. Sets that
+        an association cannot tell apart all stay: each may hold the master key the meter has.
+        """
         if self.state in (KeyState.PROPOSED, KeyState.REFUSED):
             return (self.old,)
-        return (self.new, self.old) if self.state is KeyState.TAKEN else (self.old, self.new)
+        if self.state is KeyState.TAKEN:
+            return (self.new, self.old)
+        return (self.old, self.new, *half_taken(self.old, self.new))
 
     def taken(self) -> None:
         """The meter answered success."""
         self.state = KeyState.TAKEN
 
     def failed(self, error: BaseException) -> None:
-        """The exchange failed: a refusal keeps the old keys, anything else leaves it open which the meter has."""
-        certain = isinstance(error, Refused | ServiceError)
-        self.state = KeyState.REFUSED if certain else KeyState.UNKNOWN
+        """The exchange failed: a refusal keeps the old keys, anything else leaves it open which the meter has.
+
+        Only a refusal inside a protected answer is certain. Exceptions and service errors travel unprotected, so that
+        whoever is on the line can make one up.
+        """
+        self.state = KeyState.REFUSED if isinstance(error, Refused) else KeyState.UNKNOWN
 
     def tried(self, keys: KeySet, error: DlmsError | None = None) -> None:
-        """Tell how an association with one of the candidates went: it decides what was open.
+        """Tell how an association with one of the candidates went: it decides what was open, where it can show it.
 
-        An association with the new keys that succeeds confirms them; with the old ones, rolls the change back.
+        An association with the new keys that succeeds confirms them; with the old ones, rolls the change back. One with
+        half of each leaves it open: transfer again.
         """
-        if error is None:
-            self.state = KeyState.TAKEN if keys == self.new else KeyState.REFUSED
-        elif keys == self.new and self.state is KeyState.TAKEN:
+        if not self.shows:
+            return
+        if error is None and _shown(keys) == _shown(self.new):
+            self.state = KeyState.TAKEN
+        elif error is None and _shown(keys) == _shown(self.old):
+            self.state = KeyState.REFUSED
+        elif error is None or (keys == self.new and self.state is KeyState.TAKEN):
             self.state = KeyState.UNKNOWN
+
+    def wrapped(self, keys: KeySet, error: DlmsError | None = None) -> None:
+        """Tell how a further transfer wrapped with the master key of one of the sets went; it decides between them."""
+        if self.old.master_key == self.new.master_key or not (error is None or isinstance(error, Refused)):
+            return
+        has_new = (keys.master_key == self.new.master_key) == (error is None)
+        self.state = KeyState.TAKEN if has_new else KeyState.REFUSED
+
+
+def _shown(keys: KeySet) -> tuple[bytes, bytes]:
+    return keys.encryption_key, keys.authentication_key
+
+
+def half_taken(old: KeySet, new: KeySet) -> tuple[KeySet, ...]:
+    """Return the sets of a meter that took one of two keys that an association shows, and not the other."""
+    if old.encryption_key == new.encryption_key or old.authentication_key == new.authentication_key:
+        return ()
+    return (
+        replace(old, encryption_key=new.encryption_key),
+        replace(old, authentication_key=new.authentication_key),
+    )
