@@ -10,7 +10,7 @@ from datetime import date
 
 import pytest
 
-from demeter.headend.model import MeterState, ProfileState
+from demeter.headend.model import MeterState, ProfileState, Received
 from demeter.headend.recorder import Recorder
 from demeter.kernel import Unavailable
 from demeter.runtime.database import Database
@@ -60,7 +60,7 @@ class Held:
 
 def change(recorder: Recorder, rig: Rig, meter_id: int, failures: int) -> None:
     recorder.meter(1, MeterState(rig.site_id, meter_id, failures=failures))
-    recorder.profile(1, ProfileState(rig.site_id, meter_id, Profile.BLOCK, 900), {DAY: 1})
+    recorder.profile(1, ProfileState(rig.site_id, meter_id, Profile.BLOCK, 900), {DAY: Received(1)})
 
 
 def kept(rig: Rig) -> tuple[int, int]:

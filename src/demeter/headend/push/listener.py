@@ -159,14 +159,18 @@ class PushListener:
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+
+        def ended(_: asyncio.Task[None]) -> None:  # also one that was cancelled before it began
+            self._serving.discard(task)
+            writer.close()
+
+        task.add_done_callback(ended)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         source = plain_address((writer.get_extra_info("peername") or ("",))[0])
         full = self._open.total() >= self._limits.connections
         if full or self._open[source] >= self._limits.source_connections:
             metrics.TURNED_AWAY.labels("connections").inc()
-            writer.close()
             return
         self._open[source] += 1
         metrics.CONNECTIONS.inc()
@@ -181,13 +185,14 @@ class PushListener:
         except OSError as error:
             log.debug("a push connection ended", source=source, reason=str(error))
         finally:
-            # What came whole is taken, however the connection ended.
-            await asyncio.gather(*connection.working)
-            metrics.CONNECTIONS.dec()
-            self._open[source] -= 1
-            if not self._open[source]:
-                del self._open[source]
-            writer.close()
+            try:
+                # What came whole is taken, however the connection ended.
+                await asyncio.gather(*connection.working)
+            finally:
+                metrics.CONNECTIONS.dec()
+                self._open[source] -= 1
+                if not self._open[source]:
+                    del self._open[source]
 
     async def _read(self, connection: Connection) -> None:
         """Read messages until the other side has finished.

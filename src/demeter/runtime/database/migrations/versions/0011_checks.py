@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0011_checks"
-down_revision = "0012_counters"
+down_revision = "0010_counters"
 
 DIRTY = """
 ALTER TABLE readings.dirty ADD COLUMN marked_at timestamptz NOT NULL DEFAULT now();

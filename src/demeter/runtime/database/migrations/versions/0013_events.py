@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0010_events"
-down_revision = "0013_service_level"
+revision = "0013_events"
+down_revision = "0012_service_level"
 
 TABLES = """
 CREATE TABLE headend.meter_event (

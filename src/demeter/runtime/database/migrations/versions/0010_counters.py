@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0012_counters"
+revision = "0010_counters"
 down_revision = "0009_operations"
 
 # A counter belongs to a key, whichever organization's meter has it: were it kept for each organization apart, two of

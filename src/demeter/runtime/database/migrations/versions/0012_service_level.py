@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0013_service_level"
+revision = "0012_service_level"
 down_revision = "0011_checks"
 
 WINDOWS = ("within_15min", "within_4h", "within_24h")
