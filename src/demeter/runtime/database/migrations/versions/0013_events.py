@@ -46,10 +46,10 @@ CREATE TABLE headend.firmware (
   sha256 text NOT NULL,            -- hexadecimal
   identifier text NOT NULL,        -- what it is called in the transfer
   version text NOT NULL,           -- what a meter shows that runs it
-  size int NOT NULL CHECK (size BETWEEN 1 AND 16777216 AND size = length(content)),
+  size int NOT NULL CHECK (size BETWEEN 1 AND 16777216),
   added_at timestamptz NOT NULL,
   added_by text NOT NULL,
-  content bytea NOT NULL,
+  content bytea NOT NULL CHECK (length(content) BETWEEN 1 AND 16777216),
   PRIMARY KEY (organization_id, sha256)
 );
 
