@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, Protocol, runtime_checkable
@@ -124,12 +124,12 @@ class OperationRefused(ReadFailure):
 
 
 class OperationContinues(Exception):
-    """A share of a long operation is done; the next one goes on where it stopped, not before ``wait_s`` seconds."""
+    """A share of a long operation is done; the next one goes on where it stopped, not before ``wait``."""
 
-    def __init__(self, message: str, wait_s: float) -> None:
+    def __init__(self, message: str, wait: timedelta) -> None:
         super().__init__(message)
         self.message = message
-        self.wait_s = wait_s
+        self.wait = wait
 
 
 Report = Callable[[str, int, int], None]

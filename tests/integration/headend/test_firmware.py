@@ -33,14 +33,14 @@ def rig(database: Database) -> Rig:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_steps, "WAIT_S", 0.2)
+    monkeypatch.setattr(image_steps, "WAIT", timedelta(seconds=0.2))
 
 
 @pytest.fixture
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_steps, "SHARE_S", 0.0)
     monkeypatch.setattr(image_steps, "LEAST_BLOCKS", 8)
-    monkeypatch.setattr(image_steps, "PAUSE_S", 0.05)
+    monkeypatch.setattr(image_steps, "PAUSE", timedelta(seconds=0.05))
 
 
 async def added(rig: Rig, simulation: Simulation) -> int:

@@ -169,7 +169,7 @@ class Conduct:
         try:
             await session.perform(self._operation, seen, self._means.report)
         except OperationContinues as share:
-            return self._now() + timedelta(seconds=share.wait_s)
+            return self._now() + share.wait
         except ReadFailure as failure:
             if not isinstance(failure, OperationRefused) and failure.kind not in DEFINITE:
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from demeter.drivers.dlms.operations.line import Line, not_understood
@@ -34,9 +34,9 @@ SHARE_S: Final = 5.0
 LEAST_BLOCKS: Final = 16
 """A share goes on for so long, and on a slow line until so many blocks are sent."""
 
-PAUSE_S: Final = 0.2
-WAIT_S: Final = 2.0
-LONGEST_WAIT_S: Final = 6 * 3600
+PAUSE: Final = timedelta(milliseconds=200)
+WAIT: Final = timedelta(seconds=2)
+LONGEST_WAIT: Final = timedelta(hours=6)
 MOST_ROUNDS: Final = 3
 """A block that the meter has not got after being sent so often never gets there."""
 
@@ -140,7 +140,7 @@ class _Share:
             case Next.ACTIVATE:
                 await self._activate()
             case Next.WAIT:
-                raise OperationContinues(progress.why, WAIT_S)
+                raise OperationContinues(progress.why, WAIT)
             case Next.DONE:
                 wanted = arguments["version"]
                 raise OperationRefused("other_version", f"the image is activated, and the firmware is not {wanted}")
@@ -154,7 +154,7 @@ class _Share:
             await self._line.do(step, doing)
         except ReadFailure as failure:
             if _result(failure) is DataAccessResult.TEMPORARY_FAILURE:
-                raise OperationContinues(f"{doing}: the meter is busy", WAIT_S) from failure
+                raise OperationContinues(f"{doing}: the meter is busy", WAIT) from failure
             raise
 
     async def _decide(self, step: Step, doing: str) -> None:
@@ -178,7 +178,7 @@ class _Share:
         for held, (number, step) in enumerate(zip(missing, steps, strict=True), start=count - len(missing)):
             self._report("sending blocks", held, count)
             if self._sent >= LEAST_BLOCKS and asyncio.get_running_loop().time() > self._until:
-                raise OperationContinues(f"{held} of {count} blocks are sent", PAUSE_S)
+                raise OperationContinues(f"{held} of {count} blocks are sent", PAUSE)
             await self._step(step, f"sending block {number} of {count}")
             self._sent += 1
         self._report("sending blocks", count, count)
@@ -187,14 +187,14 @@ class _Share:
         """Activate the verified image, at once or when it is time; a schedule in the meter needs no head-end."""
         text = self._operation.arguments.get("activate_at")
         at = None if text is None else datetime.fromisoformat(text)
-        left_s = 0.0 if at is None else (at - self._line.clock.now()).total_seconds()
-        if at is not None and left_s > 0:
+        left = timedelta() if at is None else at - self._line.clock.now()
+        if at is not None and left > timedelta():
             await self._schedule(at)
             self._report("waiting for activation", 0, 1)
-            raise OperationContinues(f"verified; to be activated at {text}", min(left_s + WAIT_S, LONGEST_WAIT_S))
+            raise OperationContinues(f"verified; to be activated at {text}", min(left + WAIT, LONGEST_WAIT))
         self._report("activating", 0, 1)
         await self._decide(image.activate(), "activating the image")
-        raise OperationContinues("the meter activates the image", WAIT_S)
+        raise OperationContinues("the meter activates the image", WAIT)
 
     async def _schedule(self, at: datetime) -> None:
         """Write the activation schedule, unless it stands there; a meter that has none is told when it is time."""
