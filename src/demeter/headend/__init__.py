@@ -36,7 +36,9 @@ from demeter.headend.operations import (
     request_command,
     steps,
 )
-from demeter.headend.operations.ordering import change_keys
+from demeter.headend.operations.firmware import FIRMWARE, UpgradeOrder, firmware, firmwares, keep_firmware
+from demeter.headend.operations.model import Firmware
+from demeter.headend.operations.ordering import change_keys, upgrade_firmware
 from demeter.headend.operations.rekeying import KeyOrder
 from demeter.headend.push import (
     PushLimits,
@@ -65,6 +67,7 @@ __all__ = [
     "COMMAND",
     "COMMAND_DONE_CHANNEL",
     "DONE_CHANNEL",
+    "FIRMWARE",
     "KEYS",
     "READ",
     "SUPPLY",
@@ -74,6 +77,7 @@ __all__ = [
     "CommandState",
     "DatabaseCounters",
     "EventFilter",
+    "Firmware",
     "Kept",
     "KeptDiscovery",
     "KeyOrder",
@@ -96,6 +100,7 @@ __all__ = [
     "Sink",
     "Step",
     "StoredEvent",
+    "UpgradeOrder",
     "await_command",
     "cancel_command",
     "change_keys",
@@ -105,9 +110,12 @@ __all__ = [
     "discover",
     "drop",
     "expire_commands",
+    "firmware",
+    "firmwares",
     "found",
     "held",
     "keep_discovery",
+    "keep_firmware",
     "kept_discovery",
     "last_week",
     "meter_events",
@@ -125,4 +133,5 @@ __all__ = [
     "site_events",
     "steps",
     "take_in",
+    "upgrade_firmware",
 ]

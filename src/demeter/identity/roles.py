@@ -22,7 +22,7 @@ class RoleName(StrEnum):
 
 READ = frozenset({"estate.read", "metering.read", "metering.explain", "headend.read"})
 COMMANDS = frozenset({"metering.self_read", "readings.edit", "headend.command", "headend.supply"})
-ADMINISTRATION = frozenset({"estate.write", "identity.users", "headend.keys"})
+ADMINISTRATION = frozenset({"estate.write", "identity.users", "headend.keys", "headend.firmware"})
 
 # customer_user and resident see single customers and units. Until accounts are tied to those, they are given nothing
 # that would show them somebody else's consumption: they can sign in and out.

@@ -28,6 +28,7 @@ from demeter.sdk.keys import FORMER, OTHER_MASTER, ROTATED, key_sets
 from demeter.sdk.operations import (
     OperatingSession,
     Operation,
+    OperationContinues,
     OperationKind,
     OperationRefused,
     RelayState,
@@ -84,6 +85,7 @@ __all__ = [
     "OpenedPush",
     "OperatingSession",
     "Operation",
+    "OperationContinues",
     "OperationKind",
     "OperationRefused",
     "Profile",

@@ -24,7 +24,8 @@ billing-reset     none                                      ``resets`` (the bill
                                                             stamp, ISO instant)
 upgrade-firmware  ``image`` (its SHA-256, hexadecimal),     ``firmware`` (version in use), ``image_status`` (number
                   ``identifier``, ``size``, ``version``     of the standard), ``blocks``, ``blocks_held``
-                  (what it makes of the meter)
+                  (what it makes of the meter),
+                  ``activate_at`` (optional, ISO instant)
 change-keys       ``version`` (of the new keys)             ``version`` (of the keys the meter answers under)
 ================= ========================================= ======================================================
 
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, Protocol, runtime_checkable
@@ -100,11 +101,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing to do. ``materials``: what the arguments only name (new keys, an image); in no log and no table."""
+    """One thing to do. ``materials``: what the arguments only name (new keys, an image); in no log and no table.
+
+    ``resumed``: a session before this one was told to perform it; only kinds that go on where they stopped ask.
+    """
 
     kind: OperationKind
     arguments: Words = field(default_factory=dict)
     materials: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    resumed: bool = False
 
 
 class OperationRefused(ReadFailure):
@@ -116,6 +121,15 @@ class OperationRefused(ReadFailure):
     def __init__(self, code: str, message: str, kind: FailureKind = FailureKind.REFUSED) -> None:
         super().__init__(kind, message)
         self.code = code
+
+
+class OperationContinues(Exception):
+    """A share of a long operation is done; the next one goes on where it stopped, not before ``wait``."""
+
+    def __init__(self, message: str, wait: timedelta) -> None:
+        super().__init__(message)
+        self.message = message
+        self.wait = wait
 
 
 Report = Callable[[str, int, int], None]
@@ -149,6 +163,7 @@ class OperatingSession(MeterSession, Protocol):
         interrupted one stopped.
 
         Raises:
+            OperationContinues: a share is done (only kinds whose rule ``resumes``).
             OperationRefused: nothing was changed.
             ReadFailure: the meter refused, or it is not known whether it was done.
         """
@@ -161,11 +176,13 @@ class Rule:
 
     ``judge(arguments, before, now)``. ``check`` returns the arguments in their normal form; raises ``ValueError`` with
     a sentence. ``once``: a repetition would be a second effect, so it waits until the first cannot arrive any more.
+    ``resumes``: it is performed in shares, and performing it again goes on where the last one stopped.
     """
 
     judge: Callable[[Words, Words, Words], Verdict]
     check: Callable[[Words], dict[str, Json]]
     once: bool = False
+    resumes: bool = False
 
 
 def judge(kind: OperationKind, arguments: Words, before: Words, now: Words) -> Verdict:
@@ -377,9 +394,11 @@ def _special_day(text: str) -> str:
 
 
 def _check_image(arguments: Words) -> dict[str, Json]:
-    _only(arguments, "image", "identifier", "size", "version")
+    _only(arguments, "image", "identifier", "size", "version", "activate_at")
     words = {name: _text(arguments, name) for name in ("image", "identifier", "version")}
-    return {**words, "size": _whole(arguments, "size", 1, 2**31)}
+    at = arguments.get("activate_at")
+    when = {} if at is None else {"activate_at": _instant(at)}
+    return {**words, "size": _whole(arguments, "size", 1, 2**31), **when}
 
 
 def _check_keys(arguments: Words) -> dict[str, Json]:
@@ -396,6 +415,6 @@ RULES: Final[Mapping[OperationKind, Rule]] = {
     OperationKind.SET_CALENDAR: Rule(_calendar, _check_calendar),
     OperationKind.SET_SPECIAL_DAYS: Rule(_special_days, _check_special_days),
     OperationKind.BILLING_RESET: Rule(_billed, _nothing, once=True),
-    OperationKind.UPGRADE_FIRMWARE: Rule(_upgraded, _check_image),
+    OperationKind.UPGRADE_FIRMWARE: Rule(_upgraded, _check_image, resumes=True),
     OperationKind.CHANGE_KEYS: Rule(_rekeyed, _check_keys),
 }

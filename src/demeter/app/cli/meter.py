@@ -303,11 +303,18 @@ def commands(
         output.print_json(found)
         return
     rows = [
-        (each.id, each.kind, each.standing(now), each.created_at, each.requested_by, each.reason, each.detail)
+        (each.id, each.kind, each.standing(now), each.created_at, each.requested_by, each.reason, became(each))
         for each in found
     ]
     columns = ("id", "kind", "state", "asked for", "by", "why", "what became of it")
     output.print_table(f"Commands of meter {known.serial}", columns, rows)
+
+
+def became(command: Command) -> str | None:
+    """Return what became of a command so far, in words."""
+    if command.ended_at is None and command.progress:
+        return "{doing}: {done} of {of}".format(**command.progress)
+    return command.detail
 
 
 @meter_app.command("cancel")

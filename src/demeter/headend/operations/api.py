@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, status
 from pydantic import Field, WithJsonSchema
 
 from demeter.headend.operations import model, service
+from demeter.headend.operations.firmware import firmwares
 from demeter.headend.operations.model import CommandState, Order
 from demeter.headend.operations.plans import COMMAND
 from demeter.headend.operations.waiting import await_command
@@ -90,6 +91,23 @@ class CommandsAnswer(Wire):
     commands: list[CommandAnswer]
 
 
+class FirmwareAnswer(Wire):
+    """A firmware image that is kept: the arguments of an upgrade-firmware command but for ``activate_at``."""
+
+    image: str = Field(description="Its SHA-256, hexadecimal.")
+    identifier: str
+    version: str = Field(description="What a meter shows that runs it.")
+    size: int
+    added_at: Instant
+    added_by: str
+
+
+class FirmwaresAnswer(Wire):
+    """The images that are kept, newest first."""
+
+    images: list[FirmwareAnswer]
+
+
 router = APIRouter(prefix="/api", tags=["headend"], responses=REFUSALS)
 Commanding = Annotated[Scope, Depends(authorize(COMMAND))]
 Reading = Annotated[Scope, Depends(authorize(service.READ))]
@@ -142,6 +160,18 @@ def cancel_command(command_id: CommandPath, scope: Commanding, database: AppData
     """Cancel a command that was not sent; 409 when it was, or has ended."""
     with database.unit_of_work(scope) as work:
         return CommandAnswer(**_fields(service.cancel_command(work, command_id), work.now()))
+
+
+@router.get("/firmware", operation_id="firmware")
+def firmware(scope: Reading, database: AppDatabase) -> FirmwaresAnswer:
+    """List the firmware images that meters can be given; they are brought on the command line."""
+    with database.unit_of_work(scope) as work:
+        found = firmwares(work)
+    names = [name for name in FirmwareAnswer.model_fields if name != "image"]
+    told = [{name: getattr(each, name) for name in names} for each in found]
+    return FirmwaresAnswer(
+        images=[FirmwareAnswer(image=each.sha256, **fields) for each, fields in zip(found, told, strict=True)]
+    )
 
 
 def _fields(found: model.Command, now: datetime) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from demeter.sdk import (
     FailureKind,
     OperatingSession,
     Operation,
+    OperationContinues,
     OperationRefused,
     ReadFailure,
     Report,
@@ -68,7 +69,8 @@ class Conduct:
     def __init__(self, command: Command, means: Means) -> None:
         self.command = command
         self._means = means
-        self._operation = Operation(command.kind, command.arguments, means.materials)
+        resumed = command.state is CommandState.SENT
+        self._operation = Operation(command.kind, command.arguments, means.materials, resumed)
         self._connected = False
         self.failure: ReadFailure | None = None
 
@@ -156,15 +158,18 @@ class Conduct:
         return None
 
     async def _send(self, session: OperatingSession, seen: Words) -> datetime | None:
-        latest = self._now() + timedelta(seconds=self._means.pacing.last_moment_s)
-        sending = Move(CommandState.SENT, Outcome.SENDING, "", seen, sending=True)
-        moved = await self._means.book.move(self.command, sending, sendable_until=latest)
-        if moved is None:  # cancelled, or expired, in this very moment
-            return self._now()
-        self.command = moved
+        if not (self._sent and RULES[self.command.kind].resumes):  # going on is no new attempt
+            latest = self._now() + timedelta(seconds=self._means.pacing.last_moment_s)
+            sending = Move(CommandState.SENT, Outcome.SENDING, "", seen, sending=True)
+            moved = await self._means.book.move(self.command, sending, sendable_until=latest)
+            if moved is None:  # cancelled, or expired, in this very moment
+                return self._now()
+            self.command = moved
         refusal: ReadFailure | None = None
         try:
             await session.perform(self._operation, seen, self._means.report)
+        except OperationContinues as share:
+            return self._now() + share.wait
         except ReadFailure as failure:
             if not isinstance(failure, OperationRefused) and failure.kind not in DEFINITE:
                 raise
@@ -185,9 +190,14 @@ class Conduct:
         if verdict is Verdict.UNDECIDED:
             return await self._end(Move(CommandState.UNCERTAIN, Outcome.NOT_SHOWN, self._not_shown(), seen))
         if refusal is not None:
-            return await self._end(Move(CommandState.FAILED, Outcome.REFUSED, refusal.message, seen))
+            return await self._end(Move(CommandState.FAILED, self._word(refusal), refusal.message, seen))
         detail = "the meter said that it did it, and what it shows says that it did not"
         return await self._end(Move(CommandState.FAILED, Outcome.NO_EFFECT, detail, seen))
+
+    def _word(self, refusal: ReadFailure) -> str:
+        """Return why the meter's no ended the command; a long operation has more than one reason."""
+        named = isinstance(refusal, OperationRefused) and RULES[self.command.kind].resumes
+        return refusal.code if named and isinstance(refusal, OperationRefused) else Outcome.REFUSED
 
     async def _unreached(self, failure: ReadFailure) -> datetime | None:
         """Note why the meter could not be spoken to, and when to try again."""

@@ -140,3 +140,15 @@ class Pacing:
     look_after_s: float = 3600
     most_attempts: int = 5
     turn_s: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """An image. ``identifier``: what it is called in the transfer; ``version``: what a meter shows that runs it."""
+
+    sha256: str
+    identifier: str
+    version: str
+    size: int
+    added_at: datetime
+    added_by: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from demeter.headend.operations import rekeying
+from demeter.headend.operations import firmware, rekeying
 from demeter.headend.operations.model import Command
 from demeter.runtime.database import UnitOfWork
 from demeter.runtime.secrets import SecretBox
@@ -72,6 +72,9 @@ PLANS: Final[Mapping[OperationKind, Plan]] = {
     OperationKind.SET_CALENDAR: Plan(life=timedelta(days=1)),
     OperationKind.SET_SPECIAL_DAYS: Plan(life=timedelta(days=1)),
     OperationKind.BILLING_RESET: Plan(),
+    OperationKind.UPGRADE_FIRMWARE: Plan(
+        permissions=(COMMAND, firmware.FIRMWARE), life=firmware.LIFE, settle_s=0, materials=firmware.materials
+    ),
     OperationKind.CHANGE_KEYS: Plan(
         permissions=(COMMAND, KEYS),
         life=timedelta(days=1),

@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import class_row, dict_row, tuple_row
 
-from demeter.headend.operations.model import Command, CommandState, Outcome, Step
+from demeter.headend.operations.model import Command, CommandState, Firmware, Outcome, Step
 from demeter.runtime.database import UnitOfWork
 from demeter.sdk import OperationKind
+from demeter.sdk.operations import RULES
 
 COMMAND_CHANNEL = "demeter_command"
 DONE_CHANNEL = "demeter_command_done"
@@ -138,12 +139,16 @@ def steps(work: UnitOfWork, asked: Command) -> list[Step]:
 
 
 def next_of(work: UnitOfWork, site_id: int, meter_id: int, now: datetime) -> Command | None:
-    """Return what a meter is to be told next: a command that was sent and not seen to, else the oldest that is due."""
+    """Return what a meter is to be told next: a command that was sent and not seen to, else the oldest that is due.
+
+    What is done in shares gives way to all others.
+    """
     return _one(
         work,
         f"SELECT {COLUMNS} FROM headend.command WHERE site_id = %s AND meter_id = %s AND ended_at IS NULL"
-        " AND (state = 'sent' OR not_before <= %s) ORDER BY state = 'waiting', id LIMIT 1",
-        (site_id, meter_id, now),
+        " AND (state = 'sent' OR not_before <= %s)"
+        " ORDER BY state = 'sent' AND kind = ANY(%s), state = 'waiting', id LIMIT 1",
+        (site_id, meter_id, now, [str(kind) for kind, rule in RULES.items() if rule.resumes]),
     )
 
 
@@ -245,6 +250,32 @@ def report(work: UnitOfWork, asked: Command, progress: Mapping[str, Any]) -> Non
         "UPDATE headend.command SET progress = %s WHERE site_id = %s AND id = %s AND ended_at IS NULL",
         (json.dumps(progress), asked.site_id, asked.id),
     )
+
+
+def insert_firmware(work: UnitOfWork, new: Firmware, content: bytes) -> bool:
+    """Keep an image; return whether it was not kept already."""
+    names = [column.name for column in fields(new)]
+    made = work.raw.execute(
+        f"INSERT INTO headend.firmware (organization_id, {', '.join(names)}, content)"
+        f" VALUES ({', '.join(['%s'] * (len(names) + 2))}) ON CONFLICT DO NOTHING",
+        (work.scope.organization_id, *(getattr(new, name) for name in names), content),
+    )
+    return bool(made.rowcount)
+
+
+def firmwares(work: UnitOfWork) -> list[Firmware]:
+    """Return the images of the scope's organization, newest first."""
+    columns = ", ".join(column.name for column in fields(Firmware))
+    with work.raw.cursor(row_factory=class_row(Firmware)) as cursor:
+        cursor.execute(f"SELECT {columns} FROM headend.firmware ORDER BY added_at DESC, sha256")
+        return cursor.fetchall()
+
+
+def firmware_content(work: UnitOfWork, digest: str) -> bytes | None:
+    """Return the octets of an image."""
+    with work.raw.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute("SELECT content FROM headend.firmware WHERE sha256 = %s", (digest,)).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def notify(work: UnitOfWork, channel: str, payload: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from demeter.drivers.dlms.operations import clock, keys, supply, tariff
+from demeter.drivers.dlms.operations import clock, image, keys, supply, tariff
 from demeter.drivers.dlms.operations.line import Line
 from demeter.sdk import Operation, OperationKind, Report, Words
 
@@ -36,5 +36,6 @@ PERFORMERS: Final[Mapping[OperationKind, Performer]] = {
     OperationKind.SET_CALENDAR: Performer(tariff.observe_calendar, tariff.write_calendar),
     OperationKind.SET_SPECIAL_DAYS: Performer(tariff.observe_special_days, tariff.write_special_days),
     OperationKind.BILLING_RESET: Performer(tariff.observe_billing, tariff.reset_billing),
+    OperationKind.UPGRADE_FIRMWARE: Performer(image.observe_image, image.upgrade),
     OperationKind.CHANGE_KEYS: Performer(keys.observe_keys, keys.change_keys),
 }

@@ -1,4 +1,4 @@
-"""What meters noted themselves, and what they show of themselves when they are looked at."""
+"""What meters noted themselves, what they show of themselves when they are looked at, and firmware for them."""
 
 from alembic import op
 
@@ -41,6 +41,18 @@ CREATE TABLE headend.event_log (
   PRIMARY KEY (site_id, meter_id, log)
 );
 
+CREATE TABLE headend.firmware (
+  organization_id int NOT NULL REFERENCES identity.organization,
+  sha256 text NOT NULL,            -- hexadecimal
+  identifier text NOT NULL,        -- what it is called in the transfer
+  version text NOT NULL,           -- what a meter shows that runs it
+  size int NOT NULL CHECK (size BETWEEN 1 AND 16777216),
+  added_at timestamptz NOT NULL,
+  added_by text NOT NULL,
+  content bytea NOT NULL CHECK (length(content) BETWEEN 1 AND 16777216),
+  PRIMARY KEY (organization_id, sha256)
+);
+
 CREATE TABLE headend.discovery (
   site_id int NOT NULL REFERENCES estate.site,
   meter_id int NOT NULL,
@@ -56,6 +68,13 @@ def upgrade() -> None:
     op.execute(TABLES)
     op.execute("GRANT SELECT, INSERT ON headend.meter_event TO demeter_app")
     op.execute("GRANT SELECT, INSERT, UPDATE ON headend.event_log, headend.discovery TO demeter_app")
+    op.execute(
+        "GRANT SELECT, INSERT ON headend.firmware TO demeter_app;"
+        "ALTER TABLE headend.firmware ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own_organization ON headend.firmware TO demeter_app"
+        " USING (organization_id = runtime.scope_organization())"
+        " WITH CHECK (organization_id = runtime.scope_organization())"
+    )
     for table in ("meter_event", "event_log", "discovery"):
         op.execute(
             f"ALTER TABLE headend.{table} ENABLE ROW LEVEL SECURITY;"
