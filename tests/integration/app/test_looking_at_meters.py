@@ -14,7 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from demeter import headend
-from demeter.app.cli import discover, events, root  # noqa: F401 - they register their commands
+from demeter.app.cli import discover, events, root, upkeep  # noqa: F401 - they register their commands
 from demeter.runtime.database import Database
 from demeter.runtime.secrets import MasterKey, SecretBox
 from demeter.sdk import MeterEvent, MeterEventKind
@@ -124,3 +124,22 @@ def test_what_a_meter_noted_is_listed_in_the_sites_time(environment: dict[str, s
     assert [(each["code"], each["until"]) for each in still] == [(201, None)]
     early = json.loads(run(environment, "events", "DM1", "--until", "2026-11-20T12:05+0530", "--json").stdout)
     assert [(each["code"], each["until"]) for each in early] == [(101, restored.at and restored.at.isoformat())]
+
+
+def test_new_keys_and_firmware_are_asked_for_after_a_yes(environment: dict[str, str], rig: Rig, tmp_path: Path) -> None:
+    keys = {"encryption_key": b"E" * 16, "authentication_key": b"A" * 16, "master_key": b"M" * 16}
+    rig.add_meter("DM1", "127.0.0.1:9", keys=keys)
+    image = tmp_path / "DMT-2.0.0.bin"
+    image.write_bytes(b"firmware" * 100)
+    assert run(environment, "change-keys", "DM1").exit_code == 1, "nobody said yes"
+    assert json.loads(run(environment, "commands", "DM1", "--json").stdout) == []
+    asked = json.loads(run(environment, "change-keys", "DM1", "--yes", "--reason", "yearly", "--json").stdout)
+    assert (asked["kind"], asked["state"], asked["arguments"]) == ("change-keys", "waiting", {"version": 1})
+    assert run(environment, "change-keys", "DM1", "--yes").exit_code == 5, "one is open"
+    at = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0).isoformat()
+    words = ("upgrade", "DM1", "--image", str(image), "--activate", at, "--yes", "--json")
+    upgrade = json.loads(run(environment, *words).stdout)
+    assert (upgrade["arguments"]["version"], upgrade["arguments"]["size"]) == ("DMT-2.0.0", 800)
+    assert upgrade["arguments"]["activate_at"] == at
+    assert run(environment, "upgrade", "DM1", "--image", str(image), "--activate", "soon", "--yes").exit_code == 5
+    assert run(environment, "upgrade", "DM1", "--image", str(tmp_path / "none.bin"), "--yes").exit_code == 1

@@ -39,9 +39,10 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "encryption_key": "32 or 64 hexadecimal digits; kept sealed",
         "authentication_key": "32 or 64 hexadecimal digits; kept sealed",
         "password": "kept sealed",
+        "master_key": "32 or 64 hexadecimal digits; kept sealed; needed to give the meter other keys",
     }
 )
-KEYS = ("encryption_key", "authentication_key")
+KEYS = ("encryption_key", "authentication_key", "master_key")
 SECRETS = (*KEYS, "password")
 METER = tuple(COLUMNS)[list(COLUMNS).index("serial") :]
 

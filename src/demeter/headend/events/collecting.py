@@ -62,7 +62,8 @@ class EventCollector:
         except ReadFailure as failure:
             if failure.kind not in PASSED_OVER:
                 raise
-            log.warning("the event logs of a meter cannot be read", meter=target.serial, reason=str(failure))
+            tell = log.debug if failure.kind is FailureKind.NOT_SUPPORTED else log.warning
+            tell("the event logs of a meter cannot be read", meter=target.serial, reason=str(failure))
             contact.absent.add(Profile.EVENTS)
             return
         for answer in answers:
