@@ -97,7 +97,7 @@ def job(case: Case, place: tuple[str, int], steps: Sequence[dict[str, Any]]) -> 
         "security": case.protection,
         "encryption_key": encryption.hex(),
         "authentication_key": authentication.hex(),
-        "counter": 1,
+        "counter": 1 << 30,  # beyond what a meter says it has received
         "max_pdu": case.max_pdu,
         "steps": list(steps),
     }
