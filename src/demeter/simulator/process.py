@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run_fleet(
-            load_fleet(options.fleet),
+            load_fleet(options.fleet, folder=options.folder),
             options.folder or options.fleet.parent,
             _say_ready,
             until_stdin_closes=options.until_stdin_closes,

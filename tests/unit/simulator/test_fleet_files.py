@@ -8,7 +8,10 @@ from demeter.protocols.dlms.security import Suite, public_key
 from demeter.simulator import (
     EXAMPLE,
     FaultKind,
+    FleetConfig,
     FleetFileError,
+    LoadConfig,
+    MeterConfig,
     MeterKind,
     PushForm,
     Role,
@@ -16,6 +19,7 @@ from demeter.simulator import (
     fleet_record,
     load_fleet,
     parse_fleet,
+    save_fleet,
 )
 
 NOW = datetime(2026, 11, 18, 6, 30, tzinfo=UTC)
@@ -244,3 +248,16 @@ def test_a_share_of_a_group_is_drawn_the_same_every_time():
     assert len(first) == 100
     assert first == [meter.name for meter in parsed(text).meters if meter.faults]
     assert parse_fleet(text, now=NOW + timedelta(days=3)).meters[5].faults == parsed(text).meters[5].faults
+
+
+def test_recordings_may_lie_in_a_folder_of_their_own(tmp_path):
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    (recordings / "house.csv").write_text("start,value\n", encoding="utf-8")
+    load = LoadConfig("replay", file="house.csv")
+    fleet = FleetConfig("UTC", 1_767_225_600, (MeterConfig("m", "M1", MeterKind.SINGLE_PHASE, load),))
+    path = tmp_path / "fleet.json"
+    save_fleet(fleet, path)
+    assert load_fleet(path, folder=recordings).meters[0].load.file == "house.csv"
+    with pytest.raises(FleetFileError, match=r"no file .*house\.csv"):
+        load_fleet(path)

@@ -15,16 +15,17 @@ from demeter.simulator.fleet_file.expansion import expand
 __all__ = ["EXAMPLE", "FleetFileError", "Problem", "load_fleet", "parse_fleet"]
 
 
-def load_fleet(path: Path, now: datetime | None = None) -> FleetConfig:
-    """Read a fleet file (``.yaml``, ``.yml``, ``.json``, ``.toml``); recordings are looked for beside it.
+def load_fleet(path: Path, now: datetime | None = None, folder: Path | None = None) -> FleetConfig:
+    """Read a fleet file (``.yaml``, ``.yml``, ``.json``, ``.toml``).
 
-    ``now``: what relative instants in it count from; the present by default.
+    ``now``: what relative instants in it count from; the present by default. ``folder``: where recordings are looked
+    for; beside the file by default.
 
     Raises:
         Unavailable: the file cannot be read.
         Invalid: it is not of its format; a :class:`FleetFileError` with everything in it that does not fit.
     """
-    return expand(read_document(path), path.parent, now or SystemClock().now())
+    return expand(read_document(path), folder or path.parent, now or SystemClock().now())
 
 
 def parse_fleet(text: str, suffix: str = ".yaml", now: datetime | None = None, folder: Path = Path()) -> FleetConfig:
