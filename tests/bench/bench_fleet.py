@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,6 @@ def measure() -> dict[str, float]:
     """Run the test and return what it measured; it fails if an aim is missed."""
     FIGURES.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "tests/acceptance/test_fleet.py"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, "DEMETER_FLEET_ROOM": "none"})
     figures: dict[str, float] = json.loads(FIGURES.read_text(encoding="utf-8"))
     return {f"fleet: {name}": value for name, value in figures.items()}
