@@ -18,6 +18,7 @@ WIDEST: Final = 100
 HIDDEN: Final = "(not shown)"
 _WRAPPER_HEADER: Final = 8
 _FLAG: Final = 0x7E
+_WRAPPER_VERSION: Final = b"\x00\x01"
 _LLS: Final = bytes.fromhex("60857405080201")
 
 
@@ -40,7 +41,7 @@ def _size(octets: bytes) -> int:
         if not start or len(octets) < start + 2:
             return 0
         return start + ((octets[start] & 7) << 8 | octets[start + 1]) + 1
-    if octets[:2] == b"\x00\x01":
+    if _WRAPPER_VERSION.startswith(octets[:2]):  # torn within the version, even one octet may begin a frame
         return _WRAPPER_HEADER + int.from_bytes(octets[6:8], "big") if len(octets) >= _WRAPPER_HEADER else 0
     return len(octets)
 
