@@ -47,11 +47,10 @@ class Pdu:
     back: bool = True
 
 
-def requests() -> list[Pdu]:
-    """Return what a client sends."""
+def reading_requests() -> list[Pdu]:
+    """Return what a client sends to read."""
     by_range = RangeSelection(MOMENT, MOMENT, ()).to_bytes()
     by_entry = EntrySelection(1, 96).to_bytes()
-    block = x.DataBlock(False, 1, b"\x09\x03ab")
     return [
         Pdu(
             "get",
@@ -84,6 +83,13 @@ def requests() -> list[Pdu]:
             f"{INVOKED} {REGISTER_SEEN} class-id=1 instance-id=0000600100FF attribute-id=2",
             back=False,
         ),
+    ]
+
+
+def acting_requests() -> list[Pdu]:
+    """Return what a client sends to write, to invoke, or both at once."""
+    block = x.DataBlock(False, 1, b"\x09\x03ab")
+    return [
         Pdu(
             "set",
             x.SetRequest(INVOKE, REGISTER, VALUE).encode(),
@@ -132,8 +138,8 @@ def requests() -> list[Pdu]:
     ]
 
 
-def responses() -> list[Pdu]:
-    """Return what a meter sends."""
+def reading_responses() -> list[Pdu]:
+    """Return what a meter sends when it is read."""
     refused = DataAccessResult.READ_WRITE_DENIED
     return [
         Pdu(
@@ -167,6 +173,12 @@ def responses() -> list[Pdu]:
             f"{INVOKED} {VALUE_SEEN}",
             back=False,
         ),
+    ]
+
+
+def acting_responses() -> list[Pdu]:
+    """Return what a meter sends when it is written to or acts, or cannot."""
+    return [
         Pdu(
             "written",
             x.SetResponse(INVOKE, DataAccessResult.SUCCESS).encode(),
@@ -261,4 +273,4 @@ def others() -> list[Pdu]:
 
 def every_pdu() -> list[Pdu]:
     """Return them all."""
-    return requests() + responses() + others()
+    return reading_requests() + acting_requests() + reading_responses() + acting_responses() + others()

@@ -199,7 +199,7 @@ def test_a_message_may_be_a_body_or_a_notification_in_any_notation() -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=4), st.integers(0, 300), st.booleans())
-@example([b"\x00"], 1, linked=False)
+@example([b"\x00"], 1, False)
 def test_a_trace_cuts_a_stream_into_its_frames_wherever_it_was_torn(apdus: list[bytes], at: int, linked: bool) -> None:
     if linked:
         frames = [Frame(Address(1), Address(48), Control(Kind.INFORMATION), apdu).to_bytes() for apdu in apdus]
